@@ -1,0 +1,235 @@
+"""The records that pass between the parts, as frozen dataclasses.
+
+Fields stand in the order of the Avro schemas in `avro/`. Times are UTC-aware datetimes with
+microseconds; offsets, counts and versions are 64-bit integers. Records hold data only: making ids,
+reading clocks and checking invariants belong to the callers and to `validation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from fixstream.schemas.enums import (
+    ClosedBy,
+    EventSource,
+    FixOrigin,
+    LabelSource,
+    UpdateKind,
+)
+
+PUBLIC = "public"
+"""The `Solution.visibility` for everyone; any other value names the only service that may see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One judgement: its value, who made it, and how sure they are (0 to 1)."""
+
+    value: str
+    source: LabelSource
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The three judgements that every error carries."""
+
+    domain: Label
+    severity: Label
+    category: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a text came from, and under which licence it may be shown."""
+
+    url: str
+    author: str | None = None
+    license: str | None = None
+    retrieved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorEvent:
+    """One error as a service emitted it. Names map one to one to OpenTelemetry's `exception.*`."""
+
+    event_id: str
+    occurred_at: datetime
+    service: str
+    environment: str
+    release: str | None = None
+    source: EventSource
+    error_type: str | None = None
+    message: str
+    stack_trace: str | None = None
+    language: str | None = None
+    severity_hint: str | None = None
+    domain_hint: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    correlation_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    provenance: Provenance | None = None
+    scrubber: str = ""
+    sdk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The coordinates of one Kafka record."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class OffsetRange:
+    """A half-open range of one partition: `first_offset` is in it, `next_offset` is not."""
+
+    topic: str
+    partition: int
+    first_offset: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriagedError:
+    """An error event that was scrubbed again, grouped and labelled."""
+
+    event: ErrorEvent
+    fingerprint: str
+    title: str
+    domain: Label
+    severity: Label
+    category: Label
+    is_new_group: bool
+    occurrences: int
+    origin: Origin
+    triaged_at: datetime
+    triage_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingExample:
+    """One example of a batch; `occurrences` counts the events of its group that it stands for."""
+
+    event_id: str
+    fingerprint: str
+    error_type: str | None = None
+    message: str
+    stack_trace: str | None = None
+    language: str | None = None
+    labels: Labels
+    weight: float = 1.0
+    occurrences: int = 1
+    solution_id: str | None = None
+    origin_offset: int = -1
+    """Offset of the first event that it stands for, so that an overlap can be skipped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingBatch:
+    """A closed window over one range of one partition.
+
+    Every event of the range is an example, or counted in `num_collapsed`, or in the dead letters.
+    """
+
+    batch_id: str
+    origin: OffsetRange
+    closed_by: ClosedBy
+    created_at: datetime
+    examples: tuple[TrainingExample, ...]
+    num_collapsed: int = 0
+    num_dead_lettered: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelUpdate:
+    """A signed statement about one checkpoint. `version` grows by one with each update."""
+
+    model: str
+    version: int
+    parent: int | None
+    kind: UpdateKind
+    artifact_uri: str
+    manifest_sha256: str
+    size_bytes: int
+    metrics: Mapping[str, float]
+    lineage: tuple[OffsetRange, ...]
+    examples_seen: int
+    created_at: datetime
+    key_id: str
+    signature: bytes
+    reason: str | None = None
+    """Why it was rejected or rolled back; None for a promotion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """One ranked answer, with its source."""
+
+    solution_id: str
+    title: str
+    text: str
+    score: float
+    origin: FixOrigin
+    provenance: Provenance
+    matched_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedFix:
+    """The answer to one error; `suggestion_id` is a function of event and model version."""
+
+    suggestion_id: str
+    event_id: str
+    fingerprint: str
+    service: str
+    environment: str
+    trace_id: str | None = None
+    model_version: int
+    created_at: datetime
+    domain: Label
+    severity: Label
+    category: Label
+    fixes: tuple[Fix, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixFeedback:
+    """Whether a suggested fix worked. `submitter` is a keyed hash, never a name or an address."""
+
+    feedback_id: str
+    error_id: str
+    solution_id: str | None = None
+    solution_worked: bool
+    comment: str | None = None
+    submitted_at: datetime
+    submitter: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """One fix of the knowledge base."""
+
+    solution_id: str
+    title: str
+    text: str
+    error_type: str | None = None
+    domain: str | None = None
+    category: str | None = None
+    fingerprint: str | None = None
+    provenance: Provenance
+    votes: int | None = None
+    is_accepted: bool = False
+    visibility: str = PUBLIC
+    created_at: datetime
+
+
+Record = (
+    ErrorEvent | TriagedError | TrainingBatch | ModelUpdate | SuggestedFix | FixFeedback | Solution
+)
+"""Every record that travels on a topic of its own."""

@@ -1,0 +1,61 @@
+"""The topic table: names, keys, records and retention, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from fixstream.schemas.records import (
+    ErrorEvent,
+    FixFeedback,
+    ModelUpdate,
+    Record,
+    Solution,
+    SuggestedFix,
+    TrainingBatch,
+    TriagedError,
+)
+
+DEFAULT_PREFIX = "fixstream."
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `record` is None where values are not one of ours (dead letters)."""
+
+    suffix: str
+    key: str
+    record: type[Record] | None
+    retention: timedelta | None = None
+    """None keeps for ever."""
+    is_compacted: bool = False
+    is_single_partition: bool = False
+    """For topics whose total order matters more than their throughput."""
+    config: dict[str, str] = field(default_factory=dict)
+
+    def name(self, prefix: str = DEFAULT_PREFIX) -> str:
+        """The full topic name under a prefix."""
+        return prefix + self.suffix
+
+
+ERRORS_RAW = Topic("errors.raw.v1", "service", ErrorEvent, timedelta(days=7))
+ERRORS_TRIAGED = Topic("errors.triaged.v1", "fingerprint", TriagedError, timedelta(days=7))
+ERRORS_DLQ = Topic("errors.dlq.v1", "as the original", None, timedelta(days=14))
+TRAINING_BATCHES = Topic(
+    "training.batches.v1", "origin topic and partition", TrainingBatch, timedelta(days=30)
+)
+MODEL_UPDATES = Topic("model.updates.v1", "model name", ModelUpdate, is_single_partition=True)
+FIXES_SUGGESTED = Topic("fixes.suggested.v1", "fingerprint", SuggestedFix, timedelta(days=7))
+FEEDBACK = Topic("feedback.v1", "event id", FixFeedback)
+SOLUTIONS = Topic("solutions.v1", "solution id", Solution, is_compacted=True)
+
+ALL_TOPICS = (
+    ERRORS_RAW,
+    ERRORS_TRIAGED,
+    ERRORS_DLQ,
+    TRAINING_BATCHES,
+    MODEL_UPDATES,
+    FIXES_SUGGESTED,
+    FEEDBACK,
+    SOLUTIONS,
+)
