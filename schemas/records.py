@@ -20,7 +20,7 @@ from fixstream.schemas.enums import (
 )
 
 PUBLIC = "public"
-"""The `Solution.visibility` for everyone; any other value names the only service that may see it."""
+"""The `Solution.visibility` for everyone; any other value names the one service that may see it."""
 
 
 @dataclass(frozen=True, slots=True)

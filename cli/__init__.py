@@ -1,0 +1,1 @@
+"""The `fixstream` command: composes the parts; holds the demo."""

@@ -1,0 +1,1 @@
+"""The inference service: serves the newest good model and suggests fixes."""

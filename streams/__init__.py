@@ -1,0 +1,1 @@
+"""The processor: raw events in; triaged errors, training batches and dead letters out."""
