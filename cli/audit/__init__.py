@@ -1,0 +1,1 @@
+"""The audit: proves from the topics themselves that no event was lost."""
