@@ -1,0 +1,194 @@
+"""The model as its users see it: texts in, distributions and an embedding out.
+
+A `TrainedModel` joins the tokenizer, the network, the wide path and their mixture. It is read-only
+and safe to share between threads; it does not train, load files or talk to anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fixstream.schemas.errors import ArtifactRejected
+from fixstream.trainer.features import MASKED_HINT, Encoded, ErrorText, HashedTokenizer, Tokenizer
+from fixstream.trainer.mixture import Mixture
+from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
+from fixstream.trainer.precision import Precision
+from fixstream.trainer.wide import Floats, WidePath, grams
+
+__all__ = [
+    "HEADS",
+    "Distribution",
+    "ErrorLearningModel",
+    "ErrorText",
+    "ModelConfig",
+    "Prediction",
+    "TrainedModel",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Calibrated probabilities of the classes of one head; they add up to one."""
+
+    probabilities: Mapping[str, float]
+
+    @property
+    def value(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `value`."""
+        return self.probabilities[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says about one error."""
+
+    category: Distribution
+    domain: Distribution
+    severity: Distribution
+    embedding: NDArray[np.float32]
+    """[S] of unit norm: errors with one fix, and errors with their fix, lie close together."""
+
+
+class TrainedModel:
+    """Tokenizer, network, wide path and mixture of one model version."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        network: ErrorLearningModel,
+        wide: WidePath,
+        mixture: Mixture,
+        precision: Precision = Precision.FLOAT32,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.network = network
+        self.wide = wide
+        self.mixture = mixture
+        self.precision = precision
+
+    @classmethod
+    def fresh(cls, config: ModelConfig, tokenizer: Tokenizer, seed: int = 0) -> TrainedModel:
+        """A model that has learnt nothing yet."""
+        return cls(
+            tokenizer,
+            ErrorLearningModel.initialised(config, seed),
+            WidePath.fresh(config.wide_buckets),
+            Mixture.fresh(),
+        )
+
+    @classmethod
+    def from_tensors(
+        cls,
+        config: ModelConfig,
+        tokenizer_json: str | bytes,
+        tensors: Mapping[str, Tensor],
+        precision: Precision = Precision.FLOAT32,
+    ) -> TrainedModel:
+        """Rebuilds a model from a checkpoint's parts, without copying the tensors.
+
+        Raises:
+            ArtifactRejected: a part is missing, unknown, or of the wrong shape or type.
+        """
+        tokenizer = HashedTokenizer.from_json(tokenizer_json)
+        if (tokenizer.vocab_size, tokenizer.max_tokens) != (
+            config.vocab_size,
+            config.max_sequence_length,
+        ):
+            raise ArtifactRejected("tokenizer.json does not fit the model's configuration")
+        try:
+            network = ErrorLearningModel.from_tensors(config, _under("network.", tensors))
+            wide = WidePath({k: v.numpy() for k, v in _under("wide.", tensors).items()})
+            mixture = Mixture.from_state(
+                {k: v.numpy() for k, v in _under("mixture.", tensors).items()}
+            )
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise ArtifactRejected(f"weights.safetensors does not fit: {error}") from error
+        if wide.num_buckets != config.wide_buckets:
+            raise ArtifactRejected(f"the wide path has {wide.num_buckets} buckets")
+        return cls(tokenizer, network, wide, mixture, precision)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights by name, as `from_tensors` wants them; they are live, not copies."""
+        parts: dict[str, Tensor] = {
+            f"network.{name}": tensor for name, tensor in self.network.state_dict().items()
+        }
+        for prefix, arrays in (("wide.", self.wide.state()), ("mixture.", self.mixture.state())):
+            parts.update({prefix + name: torch.from_numpy(a) for name, a in arrays.items()})
+        return parts
+
+    def encode(self, text: ErrorText) -> Encoded:
+        """The ids of a text, as `predict_encoded` takes them."""
+        return self.tokenizer.encode(text)
+
+    def predict(self, texts: Sequence[ErrorText]) -> list[Prediction]:
+        """One prediction a text, in order; an empty sequence gives an empty list."""
+        return self.predict_encoded([self.tokenizer.encode(text) for text in texts])
+
+    def predict_encoded(self, encoded: Sequence[Encoded]) -> list[Prediction]:
+        """As `predict`, for texts that were encoded with this model's tokenizer."""
+        if not encoded:
+            return []
+        network_logits, embeddings = self._run_network(encoded)
+        wide_logits = self.wide.logits([grams(one, self.wide.num_buckets) for one in encoded])
+        mixed = {
+            head: self._mix(head, network_logits[head], wide_logits[head], encoded)
+            for head in HEADS
+        }
+        return [
+            Prediction(
+                category=_distribution("category", mixed["category"][row]),
+                domain=_distribution("domain", mixed["domain"][row]),
+                severity=_distribution("severity", mixed["severity"][row]),
+                embedding=embeddings[row],
+            )
+            for row in range(len(encoded))
+        ]
+
+    def embed(self, texts: Sequence[ErrorText]) -> NDArray[np.float32]:
+        """Solution embeddings [B, S] of unit norm."""
+        if not texts:
+            return np.zeros((0, self.network.config.solution_dim), np.float32)
+        return self._run_network([self.tokenizer.encode(text) for text in texts])[1]
+
+    def _run_network(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
+        with torch.inference_mode(), self.precision.autocast():
+            output = self.network(pack(encoded))
+        logits = {head: values.float().numpy() for head, values in output.logits.items()}
+        return logits, output.embedding.float().numpy()
+
+    def _mix(self, head: str, network: Floats, wide: Floats, encoded: Sequence[Encoded]) -> Floats:
+        mixture = self.mixture.heads[head]
+        mixed = mixture.probabilities({"wide": wide, "network": network})
+        # While it learnt, the network never had to say what a hint had just told it.
+        hinted = [row for row, one in enumerate(encoded) if _is_hinted(head, one)]
+        if hinted:
+            mixed[hinted] = mixture.probabilities({"wide": wide[hinted]})
+        return mixed
+
+
+def _is_hinted(head: str, encoded: Encoded) -> bool:
+    hints = {"domain": encoded.domain_id, "severity": encoded.severity_id}
+    return hints.get(head, MASKED_HINT) != MASKED_HINT
+
+
+def _distribution(head: str, row: Floats) -> Distribution:
+    return Distribution(dict(zip(HEADS[head], (float(p) for p in row), strict=True)))
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,183 @@
+"""The wide path: linear heads on hashed n-grams, learning online from the first error on.
+
+It reads the same token ids as the network, so the two share one vocabulary, and is ahead of the
+network while that is young. It knows no texts and no other path; `mixture` weighs the two.
+
+Shape legend: N n-grams of one text, W buckets, C classes of all heads side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixstream.trainer.features import FIRST_SUBWORD, Encoded, Special
+from fixstream.trainer.network import HEADS
+
+_RATE = 0.5
+"""AdaGrad's rate; the length of every text's feature vector is one."""
+_BALANCE_CAP = 8.0
+"""A rare class counts at most this often more than its share."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Grams:
+    """The distinct n-grams of one text."""
+
+    ids: NDArray[np.int64]  # [N] buckets
+    counts: Floats  # [N] 1 + log(occurrences)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one head should have said, and how much that counts (0 skips the head)."""
+
+    index: int
+    weight: float
+
+
+def _columns() -> dict[str, slice]:
+    columns: dict[str, slice] = {}
+    start = 0
+    for head, classes in HEADS.items():
+        columns[head] = slice(start, start + len(classes))
+        start += len(classes)
+    return columns
+
+
+COLUMNS = _columns()
+NUM_COLUMNS = sum(len(classes) for classes in HEADS.values())
+
+_UNIGRAM, _FIELD, _BIGRAM = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+
+
+def grams(encoded: Encoded, num_buckets: int) -> Grams:
+    """Single tokens, single tokens with their field, and neighbours, hashed into the buckets."""
+    ids = np.asarray(encoded.token_ids, dtype=np.uint64)
+    is_field = (ids >= Special.TYPE) & (ids <= Special.TRACE)
+    fields = np.maximum.accumulate(np.where(is_field, ids, 0))
+    is_word = (ids >= FIRST_SUBWORD) | (ids == Special.NUMBER) | (ids == Special.HEX)
+    words, fields = ids[is_word], fields[is_word]
+    with np.errstate(over="ignore"):
+        hashed = np.concatenate(
+            (
+                words * np.uint64(_UNIGRAM),
+                (words * np.uint64(8) + fields) * np.uint64(_FIELD),
+                (words[:-1] * np.uint64(_FIELD) + words[1:]) * np.uint64(_BIGRAM),
+            )
+        )
+    # The high bits of a product are the well-mixed ones.
+    buckets = ((hashed >> np.uint64(33)) % np.uint64(num_buckets)).astype(np.int64)
+    distinct, occurrences = np.unique(buckets, return_counts=True)
+    return Grams(distinct, (1.0 + np.log(occurrences)).astype(np.float32))
+
+
+class WidePath:
+    """Softmax regressions on TF-IDF weighted n-grams, by AdaGrad, balanced over classes."""
+
+    def __init__(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        self._weights: Floats = _floats(state["weights"])  # [W, C]
+        self._squares: Floats = _floats(state["squares"])  # [W, C]
+        self._bias: Floats = _floats(state["bias"])  # [2, C] bias and its squared gradients
+        self._documents: Floats = _floats(state["documents"])  # [W] texts holding the n-gram
+        self._class_counts: Floats = _floats(state["class_counts"])  # [C]
+        self._num_documents: Floats = _floats(state["num_documents"])  # [1]
+        expected = (self._weights.shape[0], NUM_COLUMNS)
+        if self._weights.shape != expected or self._squares.shape != expected:
+            raise ValueError(f"wide weights are {self._weights.shape}, wanted {expected}")
+
+    @classmethod
+    def fresh(cls, num_buckets: int) -> WidePath:
+        """A path that has seen nothing."""
+        shape = (num_buckets, NUM_COLUMNS)
+        return cls(
+            {
+                "weights": np.zeros(shape, np.float32),
+                "squares": np.zeros(shape, np.float32),
+                "bias": np.zeros((2, NUM_COLUMNS), np.float32),
+                "documents": np.zeros(num_buckets, np.float32),
+                "class_counts": np.zeros(NUM_COLUMNS, np.float32),
+                "num_documents": np.zeros(1, np.float32),
+            }
+        )
+
+    @property
+    def num_buckets(self) -> int:
+        """Number of hash buckets W."""
+        return int(self._weights.shape[0])
+
+    def state(self) -> dict[str, Floats]:
+        """The live arrays by name; copy them before the next `learn` if they are to be kept."""
+        return {
+            "weights": self._weights,
+            "squares": self._squares,
+            "bias": self._bias,
+            "documents": self._documents,
+            "class_counts": self._class_counts,
+            "num_documents": self._num_documents,
+        }
+
+    def logits(self, texts: Sequence[Grams]) -> dict[str, Floats]:
+        """Per head [B, classes]."""
+        rows = np.stack([self._row(text, self._values(text)) for text in texts])
+        return {head: rows[:, columns] for head, columns in COLUMNS.items()}
+
+    def learn(self, texts: Sequence[Grams], targets: Sequence[Mapping[str, Target]]) -> None:
+        """One AdaGrad step per text, in order."""
+        for text, target in zip(texts, targets, strict=True):
+            self._learn_one(text, target)
+
+    def _values(self, text: Grams) -> Floats:
+        frequency = (1.0 + self._num_documents[0]) / (1.0 + self._documents[text.ids])
+        values = text.counts * (1.0 + np.log(frequency))
+        norm = float(np.sqrt(values @ values))
+        return np.asarray(values / norm if norm > 0 else values, np.float32)
+
+    def _row(self, text: Grams, values: Floats) -> Floats:
+        return np.asarray(self._bias[0] + values @ self._weights[text.ids], np.float32)
+
+    def _learn_one(self, text: Grams, target: Mapping[str, Target]) -> None:
+        values = self._values(text)
+        row = self._row(text, values)
+        error = np.zeros(NUM_COLUMNS, np.float32)  # gradient of the losses by the logits
+        for head, wanted in target.items():
+            if wanted.weight <= 0.0:
+                continue
+            columns = COLUMNS[head]
+            probabilities = softmax(row[columns])
+            probabilities[wanted.index] -= 1.0
+            error[columns] = probabilities * (wanted.weight * self._balance(columns, wanted.index))
+            self._class_counts[columns.start + wanted.index] += wanted.weight
+        gradient = values[:, None] * error
+        squares = self._squares[text.ids] + gradient * gradient
+        self._squares[text.ids] = squares
+        self._weights[text.ids] -= _RATE * gradient / np.sqrt(squares + 1e-8)
+        self._bias[1] += error * error
+        self._bias[0] -= 0.1 * _RATE * error / np.sqrt(self._bias[1] + 1e-8)
+        self._documents[text.ids] += 1.0
+        self._num_documents[0] += 1.0
+
+    def _balance(self, columns: slice, index: int) -> float:
+        return class_balance(self._class_counts[columns], index)
+
+
+def class_balance(counts: Floats, index: int) -> float:
+    """How much an example of a class counts: its class's fair share over its real share, capped."""
+    num_seen_classes = max(int(np.count_nonzero(counts)), 1)
+    fair = (float(counts.sum()) + num_seen_classes) / num_seen_classes
+    return float(min(fair / (float(counts[index]) + 1.0), _BALANCE_CAP))
+
+
+def softmax(logits: Floats) -> Floats:
+    """Along the last axis."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float32)
+
+
+def _floats(array: NDArray[np.generic]) -> Floats:
+    return np.ascontiguousarray(array, dtype=np.float32)
