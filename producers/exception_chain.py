@@ -1,0 +1,156 @@
+"""An exception's causes in order, and its frames. It keeps no frame alive and reads no locals."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Final
+
+MAX_LINKS: Final = 20
+"""Most causes that are followed; a chain this long repeats itself."""
+MAX_FRAMES: Final = 100
+"""Most frames of one traceback that are kept: the first and the last half of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedFrame:
+    """Where one call stood when the exception passed through it."""
+
+    file: str
+    line: int
+    function: str
+    module: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedFrames:
+    """The frames of one traceback, outermost first."""
+
+    head: tuple[CapturedFrame, ...]
+    num_cut: int = 0
+    """How many frames were left out between head and tail."""
+    tail: tuple[CapturedFrame, ...] = ()
+
+    @property
+    def kept(self) -> tuple[CapturedFrame, ...]:
+        """Head and tail."""
+        return self.head + self.tail
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One exception of a chain."""
+
+    error: BaseException
+    is_direct_cause: bool
+    """Whether the next one was raised `from` this one, and not just while handling it."""
+
+
+def chain_of(error: BaseException) -> tuple[Link, ...]:
+    """The exception and what led to it, root cause first, `error` last; cycles end the walk."""
+    links = [Link(error, is_direct_cause=False)]
+    seen = {id(error)}
+    while len(links) < MAX_LINKS:
+        link = _cause_of(links[-1].error)
+        if link is None or id(link.error) in seen:
+            break
+        seen.add(id(link.error))
+        links.append(link)
+    return tuple(reversed(links))
+
+
+def _cause_of(error: BaseException) -> Link | None:
+    if error.__cause__ is not None:
+        return Link(error.__cause__, is_direct_cause=True)
+    if error.__context__ is not None and not error.__suppress_context__:
+        return Link(error.__context__, is_direct_cause=False)
+    return None
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The first exception of the chain; in a group, that of its first member."""
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        error = chain_of(error)[0].error
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+    return error
+
+
+def frames_of(traceback: TracebackType | None) -> CapturedFrames:
+    """The frames of a traceback, the middle left out where there are more than `MAX_FRAMES`."""
+    nodes = list(_nodes(traceback))
+    if len(nodes) <= MAX_FRAMES:
+        return CapturedFrames(tuple(map(_captured, nodes)))
+    half = MAX_FRAMES // 2
+    return CapturedFrames(
+        tuple(map(_captured, nodes[:half])),
+        len(nodes) - 2 * half,
+        tuple(map(_captured, nodes[-half:])),
+    )
+
+
+def _nodes(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
+
+
+def _captured(node: TracebackType) -> CapturedFrame:
+    code: CodeType = node.tb_frame.f_code
+    module = node.tb_frame.f_globals.get("__name__")
+    return CapturedFrame(
+        code.co_filename,
+        # None for code without line numbers, as some template engines make it.
+        node.tb_lineno or 0,
+        code.co_name,
+        module if isinstance(module, str) else "",
+    )
+
+
+def raise_site(error: BaseException) -> tuple[str, int]:
+    """File and line of the innermost frame: with the type, a cheap key for 'the same error'."""
+    node = error.__traceback__
+    if node is None:
+        return ("", 0)
+    while node.tb_next is not None:
+        node = node.tb_next
+    return (node.tb_frame.f_code.co_filename, node.tb_lineno or 0)
+
+
+def is_in_app(frame: CapturedFrame, in_app_modules: tuple[str, ...] = ()) -> bool:
+    """Whether the frame belongs to the application, and not to a library or the interpreter.
+
+    `in_app_modules` are module prefixes that count as the application's wherever they lie.
+    """
+    if any(frame.module == name or frame.module.startswith(f"{name}.") for name in in_app_modules):
+        return True
+    return not _is_library_file(frame.file)
+
+
+@lru_cache(maxsize=4096)
+def _is_library_file(file: str) -> bool:
+    if file.startswith("<"):
+        return True
+    if "/site-packages/" in file or "/dist-packages/" in file or "\\site-packages\\" in file:
+        return True
+    return any(file.startswith(folder) for folder in _library_folders())
+
+
+@lru_cache(maxsize=1)
+def _library_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    folders = {paths["stdlib"], paths["platstdlib"], str(Path(threading_file()).parent)}
+    return tuple(folder.rstrip("/\\") + "/" for folder in folders)
+
+
+def threading_file() -> str:
+    """A file of the standard library; in a virtual environment `sysconfig` may name a link."""
+    import threading
+
+    return threading.__file__

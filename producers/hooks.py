@@ -1,0 +1,138 @@
+"""The interpreter's own last exits for exceptions: sys, threading and asyncio.
+
+Each hook reports and then calls what was there before it, so nothing that the host printed or did
+is lost. Installing twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from fixstream.producers.log_handler import ErrorEventHandler
+from fixstream.producers.reporter import ErrorReporter, Sighting
+from fixstream.schemas.enums import EventSource, Severity
+
+_Report = Callable[[BaseException, Sighting], object]
+
+
+class InterpreterHooks:
+    """Puts hooks in and takes them out again; `reporter` tells where errors go at the moment."""
+
+    def __init__(self, reporter: Callable[[], ErrorReporter], *, exit_flush_s: float) -> None:
+        self._reporter = reporter
+        self._exit_flush_s = exit_flush_s
+        self._previous_sys = sys.excepthook
+        self._previous_threading = threading.excepthook
+        self._log_tap: _LogTap | None = None
+
+    def install(self, *, with_logging: bool) -> None:
+        """Put the hooks in; with `with_logging` every logger's records are seen as well."""
+        self._previous_sys, sys.excepthook = sys.excepthook, self._on_uncaught
+        self._previous_threading = threading.excepthook
+        threading.excepthook = self._on_thread_failure
+        if with_logging:
+            self._log_tap = _LogTap(ErrorEventHandler(reporter=self._reporter()))
+            self._log_tap.install()
+
+    def remove(self) -> None:
+        """Take out what is still ours; hooks that others put over ours stay."""
+        if sys.excepthook == self._on_uncaught:
+            sys.excepthook = self._previous_sys
+        if threading.excepthook == self._on_thread_failure:
+            threading.excepthook = self._previous_threading
+        if self._log_tap is not None:
+            self._log_tap.remove()
+            self._log_tap = None
+
+    def _on_uncaught(
+        self,
+        error_class: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            reporter = self._reporter()
+            reporter.report_exception(error, _at("sys.excepthook", Severity.CRITICAL))
+            # The interpreter is about to end.
+            reporter.sink.flush(self._exit_flush_s)
+        self._previous_sys(error_class, error, traceback)
+
+    def _on_thread_failure(self, args: threading.ExceptHookArgs) -> None:
+        if isinstance(args.exc_value, Exception):
+            name = args.thread.name if args.thread is not None else ""
+            sighting = _at("threading.excepthook", thread=name)
+            self._reporter().report_exception(args.exc_value, sighting)
+        self._previous_threading(args)
+
+
+class _LogTap:
+    """Sees every record after its own handlers did.
+
+    A handler on the root logger would switch off Python's last-resort output and make a later
+    `logging.basicConfig()` of the host do nothing; loggers that do not propagate would escape it.
+    """
+
+    def __init__(self, handler: ErrorEventHandler) -> None:
+        self._handler = handler
+        self._original = logging.Logger.callHandlers
+        self._tap: Callable[[logging.Logger, logging.LogRecord], None] | None = None
+
+    def install(self) -> None:
+        original, handler = self._original, self._handler
+
+        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            try:
+                original(logger, record)
+            finally:
+                handler.handle(record)
+
+        self._tap = call_handlers
+        setattr(logging.Logger, "callHandlers", call_handlers)  # noqa: B010 -- mypy: not assignable
+
+    def remove(self) -> None:
+        if logging.Logger.callHandlers is self._tap:
+            setattr(logging.Logger, "callHandlers", self._original)  # noqa: B010
+
+
+def watch_event_loop(loop: asyncio.AbstractEventLoop, reporter: ErrorReporter) -> None:
+    """Report what `loop` would only log: exceptions of tasks and callbacks that nobody awaited."""
+    previous = loop.get_exception_handler()
+    if isinstance(previous, _LoopHook):
+        return
+    loop.set_exception_handler(_LoopHook(reporter, previous))
+
+
+class _LoopHook:
+    def __init__(
+        self,
+        reporter: ErrorReporter,
+        previous: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None,
+    ) -> None:
+        self._reporter = reporter
+        self._previous = previous
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self._reporter.report_exception(error, _at("asyncio"))
+        if self._previous is not None:
+            self._previous(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+
+def _at(hook: str, severity: Severity | None = None, thread: str = "") -> Sighting:
+    attributes = {"fixstream.hook": hook}
+    if thread:
+        attributes["thread.name"] = thread
+    return Sighting(
+        source=EventSource.LOGGING,
+        attributes=attributes,
+        severity_hint=severity.value if severity else None,
+    )

@@ -1,0 +1,184 @@
+"""The one line that switches capture on: `fixstream.producers.init(service="orders")`.
+
+Everything can come from the environment as well. There is one installation a process; a second
+`init` gives the same one back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+from fixstream.producers import host_log
+from fixstream.producers.capture import CaptureConfig
+from fixstream.producers.reporter import BeforeSend, ErrorReporter, ReporterConfig, Sighting
+from fixstream.producers.settings import ProducerSettings
+from fixstream.producers.sinks import EventSink, KafkaSink, MemorySink
+from fixstream.producers.storm import StormConfig
+from fixstream.runtime.settings import KafkaSettings, load_settings
+from fixstream.schemas.enums import EventSource
+from fixstream.schemas.errors import FixstreamError, Misconfigured
+
+
+class InitKeywords(TypedDict, total=False):
+    """The keywords of `init`; `InitOptions` says what they mean."""
+
+    environment: str | None
+    release: str | None
+    before_send: BeforeSend | None
+    ignore: tuple[type[BaseException] | str, ...]
+    sample_rate: float | None
+    hooks: bool
+    logging: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitOptions:
+    """What `init` takes beside the service's name and its sink."""
+
+    environment: str | None = None
+    release: str | None = None
+    before_send: BeforeSend | None = None
+    ignore: tuple[type[BaseException] | str, ...] = ()
+    sample_rate: float | None = None
+    hooks: bool = True
+    """Whether to hook `sys.excepthook`, `threading.excepthook` and the running event loop."""
+    logging: bool = True
+    """Whether to report what any logger is told as an error."""
+
+
+class Installation:
+    """The reporter of this process and the hooks that feed it."""
+
+    def __init__(
+        self, reporter: ErrorReporter, options: InitOptions, close_timeout_s: float
+    ) -> None:
+        from fixstream.producers.hooks import InterpreterHooks
+
+        self.reporter = reporter
+        self._options = options
+        self._hooks = InterpreterHooks(lambda: reporter, exit_flush_s=close_timeout_s)
+
+    def install(self) -> None:
+        """Put the hooks in that the options ask for."""
+        if self._options.hooks:
+            self._hooks.install(with_logging=self._options.logging)
+            self.watch_running_loop()
+
+    def watch_running_loop(self) -> None:
+        """Hook the event loop that runs here, if one does and hooks are wanted."""
+        if not self._options.hooks:
+            return
+        from fixstream.producers.hooks import watch_event_loop
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # Called before the loop runs; the middleware calls again at start-up.
+        watch_event_loop(loop, self.reporter)
+
+    def close(self) -> None:
+        """Take the hooks out and close the sink."""
+        self._hooks.remove()
+        self.reporter.sink.close()
+
+
+_lock = threading.Lock()
+_installation: Installation | None = None
+
+
+def init(
+    service: str | None = None,
+    *,
+    sink: EventSink | None = None,
+    **options: Unpack[InitKeywords],
+) -> Installation:
+    """Switch capture on for this process.
+
+    Args:
+        service: The service's name; None reads it from the environment.
+        sink: Where events go; None publishes to the Kafka that the environment names.
+        **options: As `InitOptions`; what they leave open comes from `FIXSTREAM_PRODUCERS_*`.
+
+    Raises:
+        Misconfigured: A setting is wrong, or no service's name is given anywhere.
+    """
+    global _installation  # noqa: PLW0603 -- one installation a process is the point
+    with _lock:
+        if _installation is None:
+            _installation = _made(service, sink, InitOptions(**options))
+            _installation.install()
+        return _installation
+
+
+def watch_running_loop() -> None:
+    """Hook the running event loop of an installation that wants hooks; else nothing."""
+    if _installation is not None:
+        _installation.watch_running_loop()
+
+
+def shut_down() -> None:
+    """Undo `init`: hooks out, sink flushed and closed. Without `init` it does nothing."""
+    global _installation
+    with _lock:
+        installation, _installation = _installation, None
+    if installation is not None:
+        installation.close()
+
+
+def current_reporter(service: str | None = None) -> ErrorReporter:
+    """The reporter that `init` made; without one, `init(service)` is called without hooks.
+
+    It never raises, since requests depend on it: where settings are missing or wrong, the host's
+    log says so once and the reporter counts and drops.
+    """
+    installation = _installation
+    if installation is not None:
+        return installation.reporter
+    try:
+        return init(service, hooks=False, logging=False).reporter
+    except FixstreamError as error:
+        host_log.warn_once("error capture is off", reason=str(error))
+        return _reporter_to_nowhere()
+
+
+def _reporter_to_nowhere() -> ErrorReporter:
+    sink = MemorySink(max_events=0)
+    return ErrorReporter(sink, ReporterConfig(capture=CaptureConfig(service="unnamed")))
+
+
+def capture_exception(error: BaseException | None = None) -> str | None:
+    """Report an exception that the host handles itself; None takes the one being handled.
+
+    Returns:
+        The event's id, or None when nothing was reported.
+    """
+    error = error or sys.exception()
+    if error is None:
+        return None
+    return current_reporter().report_exception(error, Sighting(source=EventSource.LOGGING))
+
+
+def _made(service: str | None, sink: EventSink | None, options: InitOptions) -> Installation:
+    settings = load_settings(ProducerSettings)
+    service = service or settings.service
+    if not service:
+        raise Misconfigured("FIXSTREAM_SERVICE: the service's name is not set, nor given to init()")
+    config = ReporterConfig(
+        capture=CaptureConfig(
+            service=service,
+            environment=options.environment or settings.environment,
+            release=options.release or settings.release,
+            in_app_modules=settings.in_app_modules,
+        ),
+        sample_rate=settings.sample_rate if options.sample_rate is None else options.sample_rate,
+        ignore=(*settings.ignore, *options.ignore),
+        before_send=options.before_send,
+        storm=StormConfig(burst=settings.storm_burst, per_second=settings.storm_per_second),
+    )
+    if sink is None:
+        sink = KafkaSink(load_settings(KafkaSettings), settings.sink_config())
+    return Installation(ErrorReporter(sink, config), options, settings.close_timeout_s)

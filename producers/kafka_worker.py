@@ -1,0 +1,224 @@
+"""The thread behind the Kafka sink: takes from the queue, ships, serves delivery reports.
+
+It survives whatever a single event does to it; what it cannot send it counts. It never touches the
+host's threads, and belongs to one process only: after a fork the child makes a new one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fixstream.producers import host_log
+from fixstream.producers.drops import DropCounts, DropReason
+from fixstream.producers.event_queue import EventQueue
+from fixstream.producers.loss_report import loss_report
+from fixstream.producers.metrics import DELIVERED
+from fixstream.producers.shipper import UNDELIVERED, Packing, ProducerClient, hand_over, pack
+from fixstream.schemas.records import ErrorEvent
+
+_BUSY_POLL_S = 0.02
+"""How long one wait for delivery reports lasts; a new event waits at most this long behind it."""
+_IDLE_WAIT_S = 1.0
+_RECONNECT_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """What a worker needs to know; see `KafkaSinkConfig` for the meaning of the numbers."""
+
+    packing: Packing
+    connect: Callable[[], ProducerClient]
+    max_events: int
+    max_bytes: int
+    report_interval_s: float
+
+
+class KafkaWorker:
+    """One queue, one thread, one producer. `start` once, `offer` from anywhere, `stop` once."""
+
+    def __init__(self, config: WorkerConfig, drops: DropCounts) -> None:
+        self._config = config
+        self._clock = config.packing.clock
+        self._drops = drops
+        self._queue = EventQueue(config.max_events, config.max_bytes)
+        self._changed = threading.Condition(threading.Lock())
+        self._num_accepted = 0
+        self._num_settled = 0
+        self._num_delivered = 0
+        self._num_in_flight = 0
+        self._stopping = threading.Event()
+        self._producer: ProducerClient | None = None
+        self._retry_at = 0.0
+        self._report_at = self._clock.monotonic() + config.report_interval_s
+        self._sample: ErrorEvent | None = None
+        self._thread = threading.Thread(target=self._run, name="fixstream-sink", daemon=True)
+
+    @property
+    def num_accepted(self) -> int:
+        """Events taken from the host so far."""
+        return self._num_accepted
+
+    @property
+    def num_delivered(self) -> int:
+        """Events that Kafka acknowledged, the host's only: loss reports are not counted."""
+        return self._num_delivered
+
+    @property
+    def producer(self) -> ProducerClient | None:
+        """The producer while there is one; a forked child has to keep it from being freed."""
+        return self._producer
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def offer(self, event: ErrorEvent) -> DropReason | None:
+        """Queue the event, or say why not. Never blocks."""
+        reason = self._queue.offer(event)
+        if reason is None:
+            with self._changed:
+                self._num_accepted += 1
+        return reason
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything accepted before the call is delivered or counted as dropped."""
+        with self._changed:
+            goal = self._num_accepted
+            return self._changed.wait_for(lambda: self._num_settled >= goal, timeout_s)
+
+    def stop(self, timeout_s: float) -> None:
+        """Flush within `timeout_s`, report losses, then end the thread; the rest is `closed`."""
+        self.flush(timeout_s)
+        self._stopping.set()
+        self._queue.wake()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._turn()
+            except Exception as error:  # noqa: BLE001 -- loop edge: the worker survives anything
+                host_log.swallowed("the kafka worker", error)
+                self._stopping.wait(_BUSY_POLL_S)
+        try:
+            self._wind_up()
+        except Exception as error:  # noqa: BLE001 -- the thread ends either way
+            host_log.swallowed("the end of the kafka worker", error)
+
+    def _turn(self) -> None:
+        if self._num_in_flight < self._config.max_events:
+            event = self._queue.take(0.0 if self._num_in_flight else _IDLE_WAIT_S)
+            if event is not None:
+                self._ship(event)
+        self._report_losses_when_due()
+        if self._producer is not None:
+            # Wait for reports only when there is nothing else to do.
+            self._producer.poll(0.0 if len(self._queue) and self._has_room() else _BUSY_POLL_S)
+
+    def _has_room(self) -> bool:
+        return self._num_in_flight < self._config.max_events
+
+    def _ship(self, event: ErrorEvent) -> None:
+        self._sample = event
+        reason = DropReason.FAILED
+        try:
+            reason_or_sent = self._try_to_ship(event, self._settle)
+            if reason_or_sent is None:
+                return
+            reason = reason_or_sent
+        except Exception as error:  # noqa: BLE001 -- the event is counted, whatever happened
+            host_log.swallowed("shipping an event", error)
+        self._drops.add(reason)
+        self._mark_settled()
+
+    def _try_to_ship(
+        self, event: ErrorEvent, on_settled: Callable[[Any], None]
+    ) -> DropReason | None:
+        producer = self._connected()
+        if producer is None:
+            return DropReason.SEND_FAILED
+        parcel = pack(event, self._config.packing)
+        if isinstance(parcel, DropReason):
+            return parcel
+        self._num_in_flight += 1
+        reason = hand_over(
+            producer, self._config.packing.topic, parcel, partial(self._on_delivery, on_settled)
+        )
+        if reason is not None:
+            self._num_in_flight -= 1
+        return reason
+
+    def _connected(self) -> ProducerClient | None:
+        if self._producer is None and self._clock.monotonic() >= self._retry_at:
+            try:
+                self._producer = self._config.connect()
+            except Exception as error:  # noqa: BLE001 -- bad settings must not stop the host
+                host_log.warn_once(UNDELIVERED, error=type(error).__name__)
+                self._retry_at = self._clock.monotonic() + _RECONNECT_PAUSE_S
+        return self._producer
+
+    def _on_delivery(self, on_settled: Callable[[Any], None], error: Any, _message: Any) -> None:
+        self._num_in_flight -= 1
+        if error is None:
+            host_log.take_back(UNDELIVERED, "kafka takes error events again")
+        else:
+            host_log.warn_once(UNDELIVERED, error=error.name())
+        on_settled(error)
+
+    def _settle(self, error: Any) -> None:
+        if error is None:
+            DELIVERED.inc()
+            self._num_delivered += 1
+        else:
+            self._drops.add(DropReason.SEND_FAILED)
+        self._mark_settled()
+
+    def _mark_settled(self) -> None:
+        with self._changed:
+            self._num_settled += 1
+            self._changed.notify_all()
+
+    def _report_losses_when_due(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._report_at:
+            self._report_at = now + self._config.report_interval_s
+            self._report_losses()
+
+    def _report_losses(self) -> None:
+        if self._sample is None:
+            return
+        losses = self._drops.take_unreported()
+        if not losses:
+            return
+        report = loss_report(self._sample, losses, self._clock.now())
+
+        def give_back_on_failure(error: Any) -> None:
+            if error is not None:
+                self._drops.give_back(losses)
+
+        if self._try_to_ship(report, give_back_on_failure) is not None:
+            self._drops.give_back(losses)
+
+    def _wind_up(self) -> None:
+        for _ in range(num_left := self._queue.clear()):
+            self._mark_settled()
+        self._drops.add(DropReason.CLOSED, num_left)
+        producer = self._producer
+        if producer is None:
+            return
+        if self._num_in_flight == 0:
+            self._report_losses()
+            self._wait_for_reports(producer, 1.0)
+        producer.purge()
+        self._wait_for_reports(producer, 1.0)
+
+    def _wait_for_reports(self, producer: ProducerClient, timeout_s: float) -> None:
+        # The real clock: librdkafka's threads know no other.
+        deadline = time.monotonic() + timeout_s
+        while self._num_in_flight and time.monotonic() < deadline:
+            producer.poll(_BUSY_POLL_S)

@@ -1,0 +1,67 @@
+"""The settings of capture, from `FIXSTREAM_PRODUCERS_*`; read once, by `init`."""
+
+from __future__ import annotations
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import SettingsConfigDict
+
+from fixstream.producers.kafka_sink import KafkaSinkConfig
+from fixstream.runtime.settings import ServiceSettings
+
+_PREFIX = "FIXSTREAM_PRODUCERS_"
+
+
+class ProducerSettings(ServiceSettings):
+    """What the host's operator can set without touching its code."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX)
+
+    service: str | None = Field(
+        default=None,
+        min_length=1,
+        validation_alias=AliasChoices(
+            f"{_PREFIX}SERVICE", "FIXSTREAM_SERVICE", "OTEL_SERVICE_NAME"
+        ),
+    )
+    """The service's name; also read from FIXSTREAM_SERVICE and OTEL_SERVICE_NAME."""
+    environment: str = Field(
+        default="production",
+        min_length=1,
+        validation_alias=AliasChoices(f"{_PREFIX}ENVIRONMENT", "FIXSTREAM_ENVIRONMENT"),
+    )
+    """Where the service runs: production, staging, development..."""
+    release: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices(f"{_PREFIX}RELEASE", "FIXSTREAM_RELEASE"),
+    )
+    """The version of the service that is running."""
+    in_app_modules: tuple[str, ...] = ()
+    """Module prefixes that count as the application's own, as a JSON list."""
+    sample_rate: float = Field(default=1.0, ge=0, le=1)
+    """Share of errors that are reported."""
+    ignore: tuple[str, ...] = ()
+    """Names of exception types that are not reported, as a JSON list."""
+    storm_burst: int = Field(default=50, ge=1)
+    """How many events of one error pass at once."""
+    storm_per_second: float = Field(default=5.0, ge=0)
+    """How many events of one error pass a second after that."""
+    max_events: int = Field(default=1000, ge=1)
+    """Most events that wait to be sent."""
+    max_bytes: int = Field(default=16 * 1024 * 1024, ge=65_536)
+    """Most estimated bytes that wait to be sent."""
+    send_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    """How long one event is tried before it is given up."""
+    close_timeout_s: float = Field(default=2.0, ge=0, le=60)
+    """Longest that the host's exit is held up to send what waits."""
+    report_interval_s: float = Field(default=60.0, gt=0)
+    """Shortest time between two reports of dropped events."""
+
+    def sink_config(self) -> KafkaSinkConfig:
+        """The part of these that the Kafka sink needs."""
+        return KafkaSinkConfig(
+            max_events=self.max_events,
+            max_bytes=self.max_bytes,
+            send_timeout_s=self.send_timeout_s,
+            close_timeout_s=self.close_timeout_s,
+            report_interval_s=self.report_interval_s,
+        )
