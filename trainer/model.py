@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fixstream.schemas.errors import ArtifactRejected
+from fixstream.trainer.checkpoint import Artifact
 from fixstream.trainer.features import MASKED_HINT, Encoded, ErrorText, HashedTokenizer, Tokenizer
 from fixstream.trainer.mixture import Mixture
 from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
@@ -88,6 +89,21 @@ class TrainedModel:
         )
 
     @classmethod
+    def from_artifact(
+        cls, artifact: Artifact, precision: Precision = Precision.FLOAT32
+    ) -> TrainedModel:
+        """The model of a verified checkpoint, after a smoke prediction.
+
+        Raises:
+            ArtifactRejected: its parts do not fit together, or it predicts nonsense.
+        """
+        model = cls.from_tensors(
+            artifact.manifest.config, artifact.tokenizer_json, artifact.tensors, precision
+        )
+        model.check_prediction()
+        return model
+
+    @classmethod
     def from_tensors(
         cls,
         config: ModelConfig,
@@ -117,6 +133,16 @@ class TrainedModel:
         if wide.num_buckets != config.wide_buckets:
             raise ArtifactRejected(f"the wide path has {wide.num_buckets} buckets")
         return cls(tokenizer, network, wide, mixture, precision)
+
+    def check_prediction(self) -> None:
+        """Raises ArtifactRejected unless the model gives finite numbers for a short text."""
+        prediction = self.predict([ErrorText("connection refused", "ConnectionError")])[0]
+        confidences = [
+            distribution.confidence
+            for distribution in (prediction.category, prediction.domain, prediction.severity)
+        ]
+        if not np.isfinite([*confidences, *prediction.embedding]).all():
+            raise ArtifactRejected("the model predicts numbers that are not finite")
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name, as `from_tensors` wants them; they are live, not copies."""
