@@ -1,0 +1,146 @@
+"""Turns errors and fixes into the weighted words that retrieval compares.
+
+Fields decide more than models do: what an error calls itself (its type, its first line, the root
+of its chain) counts three times, each further word once, and a stack frame is one token, never its
+words. Pure functions; nothing here knows an index.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import tantivy
+
+from fixstream.schemas.records import Solution
+from fixstream.triage.trace import ParsedTrace
+
+HEADLINE_WEIGHT = 3
+"""How often a word of the title counts."""
+MAX_QUERY_TERMS = 96
+"""A query keeps this many terms, the headline's first: a pasted log must not cost seconds."""
+MAX_BODY_CHARS = 16_384
+"""Only this much of a text is read."""
+MAX_FRAMES = 12
+
+_TOKEN = re.compile(r"[^\W\d_]+(?:[_\d][^\W_]*)*(?:-\d+)?|\d{2,8}")
+_CASE_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_STEMMERS = threading.local()
+_TYPE_SUFFIXES = ("error", "exception", "warning", "fault", "failure")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The words of one text: those of its headline, and all others."""
+
+    headline: frozenset[str]
+    body: frozenset[str]
+
+    @property
+    def all(self) -> frozenset[str]:
+        """Every word, once."""
+        return self.headline | self.body
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorTerms:
+    """What an error asks the index for."""
+
+    terms: Terms
+    error_types: frozenset[str]
+    """Short lower-case names of the exception types in its chain."""
+    frames: frozenset[str]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Query weight of each term, the headline's first, at most `MAX_QUERY_TERMS`."""
+        weighted = dict.fromkeys(sorted(self.terms.headline), float(HEADLINE_WEIGHT))
+        for term in sorted(self.terms.body | self.frames):
+            weighted.setdefault(term, 1.0)
+        return dict(list(weighted.items())[:MAX_QUERY_TERMS])
+
+
+def words(text: str) -> list[str]:
+    """The stemmed lower-case words of a text, in order; a CamelCase name also by its parts."""
+    found: list[str] = []
+    for token in _TOKEN.findall(text[:MAX_BODY_CHARS]):
+        found.append(token.lower())
+        if not token.isdigit():
+            parts = [part.lower() for piece in token.split("_") for part in _parts(piece)]
+            if len(parts) > 1:
+                found.extend(part for part in parts if len(part) > 1)
+    return _stemmed(found)
+
+
+def short_type(error_type: str) -> str:
+    """`psycopg.errors.UniqueViolation` → `uniqueviolation`: without packages, in lower case."""
+    last = re.split(r"[.:\\$/]", error_type.strip())[-1]
+    return (last or error_type.strip()).lower()
+
+
+def solution_terms(solution: Solution) -> Terms:
+    """The words of a fix: its title and error type, then its text."""
+    headline = f"{solution.title} {solution.error_type or ''}"
+    return Terms(frozenset(words(headline)), frozenset(words(solution.text)))
+
+
+def solution_types(solution: Solution) -> frozenset[str]:
+    """The exception types that a fix is for; its field may name several, separated by commas."""
+    names = re.split(r"[,|;\s]+", solution.error_type or "")
+    return frozenset(short_type(name) for name in names if name)
+
+
+def index_text(terms: Terms) -> str:
+    """The document for the index: headline words three times, each other word once."""
+    repeated = [word for word in sorted(terms.headline) for _ in range(HEADLINE_WEIGHT)]
+    return " ".join([*repeated, *sorted(terms.body - terms.headline)])
+
+
+def error_terms(error_type: str | None, message: str, trace: ParsedTrace | None) -> ErrorTerms:
+    """What to ask the index for, from a scrubbed error."""
+    first_line, _, rest = message.strip().partition("\n")
+    headline = [error_type or "", first_line[:600]]
+    if len(first_line) > 600:
+        rest = first_line[600:] + "\n" + rest
+    types = [error_type] if error_type else []
+    frames: list[str] = []
+    if trace is not None:
+        headline += [trace.root.type or "", trace.root.message[:300]]
+        types += [one.type for one in trace.exceptions if one.type]
+        frames = [_frame(frame.module, frame.function) for frame in trace.root.frames[:MAX_FRAMES]]
+        # What follows the first line is often the trace itself: its words would drown the rest.
+        rest = "" if trace.root.frames and rest.count("\n") > 2 * len(frames) else rest
+    return ErrorTerms(
+        Terms(frozenset(words(" ".join(headline))), frozenset(words(rest))),
+        frozenset(short_type(name) for name in types if name),
+        frozenset(frames),
+    )
+
+
+def is_specific(type_name: str) -> bool:
+    """Whether a short type name says more than that there was an error."""
+    return type_name not in _TYPE_SUFFIXES and type_name not in {"runtimeerror", "valueerror"}
+
+
+def _parts(token: str) -> Iterable[str]:
+    return _CASE_PARTS.findall(token) if token.isascii() else (token,)
+
+
+def _frame(module: str | None, function: str) -> str:
+    return re.sub(r"\s+", "", f"{module or ''}:{function}").lower()
+
+
+def _stemmed(tokens: list[str]) -> list[str]:
+    if not tokens:
+        return []
+    analyzer = getattr(_STEMMERS, "analyzer", None)
+    if analyzer is None:  # One a thread: the library's object must not be entered twice at once.
+        analyzer = (
+            tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
+            .filter(tantivy.Filter.stemmer("english"))
+            .build()
+        )
+        _STEMMERS.analyzer = analyzer
+    return list(analyzer.analyze(" ".join(tokens)))

@@ -1,0 +1,227 @@
+"""The knowledge base: the fixes of `solutions.v1`, held in memory and searchable.
+
+Every answer is checked against the fixes that are held now, so a removed one is gone at once, even
+before the index hears of it. What leaves is scrubbed. A private fix is found for its own service
+only. It reads no topic: a follower puts and removes.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from fixstream.inference import metrics
+from fixstream.inference.analysis import ErrorTerms, index_text, solution_terms, solution_types
+from fixstream.inference.lexical import LexicalIndex
+from fixstream.inference.ranking import Candidate
+from fixstream.inference.served import Vectors
+from fixstream.inference.vectors import VectorIndex
+from fixstream.schemas.records import PUBLIC, Solution
+from fixstream.triage.scrub import Scrubber
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A fix with its words as numbers of the vocabulary, sorted."""
+
+    solution: Solution
+    types: frozenset[str]
+    title_words: array[int]
+    all_words: array[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An error's words as numbers; bare numbers are left out of its headline.
+
+    Ports and codes help where a fix has them; elsewhere they mean nothing.
+    """
+
+    headline: set[int]
+    known: set[int]
+    total_rarity: float
+    """Rarity of all words of the headline, those that no fix knows included."""
+
+
+class KnowledgeBase:
+    """Put, remove, search. One writer; searches from any thread."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        """Starts empty.
+
+        Args:
+            scrubber: What every text goes through before it is held, and so before it leaves.
+        """
+        self._scrubber = scrubber
+        self._lexical = LexicalIndex()
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._numbers: dict[str, int] = {}
+        self._names: list[str] = []
+        self._frequencies: list[int] = []
+        self._vectors: VectorIndex | None = None
+        self._filling: VectorIndex | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, solution_id: object) -> bool:
+        return solution_id in self._entries
+
+    def get(self, solution_id: str) -> Solution | None:
+        """The fix as it may leave: scrubbed."""
+        entry = self._entries.get(solution_id)
+        return entry.solution if entry else None
+
+    def solutions(self) -> list[Solution]:
+        """All fixes held now."""
+        return [entry.solution for entry in list(self._entries.values())]
+
+    def put(self, solution: Solution) -> None:
+        """Adds a fix or replaces the one with its id; searches find it after `commit`."""
+        scrub = self._scrubber.scrub
+        clean = replace(solution, title=scrub(solution.title), text=scrub(solution.text))
+        terms = solution_terms(clean)
+        types = solution_types(clean)
+        with self._lock:
+            self._forget(clean.solution_id)
+            entry = _Entry(clean, types, self._numbered(terms.headline), self._numbered(terms.all))
+            for number in entry.all_words:
+                self._frequencies[number] += 1
+            self._entries[clean.solution_id] = entry
+        self._lexical.put(clean.solution_id, index_text(terms), types, clean.visibility)
+        metrics.SOLUTIONS.set(len(self._entries))
+
+    def remove(self, solution_id: str) -> None:
+        """Removes a fix; no search that starts from now on finds it."""
+        with self._lock:
+            self._forget(solution_id)
+        self._lexical.remove(solution_id)
+        metrics.SOLUTIONS.set(len(self._entries))
+
+    def commit(self) -> None:
+        """Makes what was put show in searches."""
+        self._lexical.commit()
+
+    def search(
+        self, error: ErrorTerms, service: str | None, limit: int, vector: Vectors | None = None
+    ) -> list[Candidate]:
+        """The fixes that may fit, at most `limit` by words and as many by meaning.
+
+        Args:
+            error: The words of the error.
+            service: Whose private fixes may be found beside the public ones; None: nobody's.
+            limit: At least 1.
+            vector: The error's embedding, from the model whose vectors are in use; None to leave
+                the learned part out.
+        """
+        visibilities = {PUBLIC} if service is None else {PUBLIC, service}
+        hits = self._lexical.search(error.weights, error.error_types, visibilities, limit)
+        scores = dict(hits)
+        vectors = self._vectors if vector is not None else None
+        if vectors is not None and vector is not None:
+            for key, _ in vectors.search(vector, limit):
+                scores.setdefault(key, 0.0)
+        top = max(scores.values(), default=0.0) or 1.0
+        asked = self._asked(error)
+        candidates = []
+        for key, score in scores.items():
+            entry = self._entries.get(key)
+            # The index may be behind on removals and on changes of visibility.
+            if entry is not None and entry.solution.visibility in visibilities:
+                one = self._candidate(entry, asked, score / top)
+                if vectors is not None and vector is not None:
+                    one = replace(one, similarity=vectors.similarity(key, vector))
+                candidates.append(one)
+        return candidates
+
+    def close(self) -> None:
+        """Ends the index's threads."""
+        self._lexical.close()
+
+    # Vectors: filled in the background for one model version, then taken into use in one step.
+
+    @property
+    def vectors_version(self) -> int:
+        """The model version whose vectors are in use; 0 without any."""
+        vectors = self._vectors
+        return vectors.model_version if vectors else 0
+
+    def begin_vectors(self, model_version: int, dim: int) -> None:
+        """Starts a new vector index beside the one in use."""
+        self._filling = VectorIndex(model_version, dim)
+
+    def add_vectors(self, model_version: int, keys: Sequence[str], vectors: Vectors) -> bool:
+        """Adds `(N, D)` vectors; False if this version is neither in use nor being filled."""
+        for index in (self._filling, self._vectors):
+            if index is not None and index.model_version == model_version:
+                index.put(list(keys), vectors)
+                return True
+        return False
+
+    def use_vectors(self, model_version: int) -> bool:
+        """Takes the filled index into use; False if another one is being filled by now."""
+        filling = self._filling
+        if filling is None or filling.model_version != model_version:
+            return False
+        keys = filling.keys()
+        for key in keys:
+            if key not in self._entries:
+                filling.remove(key)
+        self._vectors, self._filling = filling, None
+        return True
+
+    def _forget(self, solution_id: str) -> None:
+        entry = self._entries.pop(solution_id, None)
+        if entry is not None:
+            for number in entry.all_words:
+                self._frequencies[number] -= 1
+        for index in (self._vectors, self._filling):
+            if index is not None:
+                index.remove(solution_id)
+
+    def _numbered(self, terms: Iterable[str]) -> array[int]:
+        numbers = []
+        for term in terms:
+            number = self._numbers.setdefault(term, len(self._names))
+            if number == len(self._names):
+                self._names.append(term)
+                self._frequencies.append(0)
+            numbers.append(number)
+        return array("I", sorted(numbers))
+
+    def _rarity(self, number: int | None) -> float:
+        """BM25's inverse document frequency; a word that no fix has is as rare as it gets."""
+        frequency = self._frequencies[number] if number is not None else 0
+        total = len(self._entries)
+        return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
+
+    def _asked(self, error: ErrorTerms) -> _Asked:
+        telling = [term for term in error.terms.headline if not term.isdigit()]
+        headline = {number for term in telling if (number := self._numbers.get(term)) is not None}
+        known = {
+            number for term in error.terms.all if (number := self._numbers.get(term)) is not None
+        }
+        # What no fix talks about is unexplained too, but a name or an id counts half.
+        num_unknown = sum(term not in self._numbers for term in telling)
+        total = sum(map(self._rarity, headline)) + 0.5 * num_unknown * self._rarity(None)
+        return _Asked(headline, known, total)
+
+    def _candidate(self, entry: _Entry, asked: _Asked, relative: float) -> Candidate:
+        rarity = self._rarity
+        shared = [number for number in entry.all_words if number in asked.known]
+        shared.sort(key=rarity, reverse=True)
+        explained = sum(rarity(number) for number in shared if number in asked.headline)
+        title_total = sum(map(rarity, entry.title_words))
+        answered = sum(rarity(number) for number in entry.title_words if number in asked.known)
+        return Candidate(
+            solution=entry.solution,
+            types=entry.types,
+            relative_bm25=relative,
+            explained=explained / asked.total_rarity if asked.total_rarity else 0.0,
+            answered=answered / title_total if title_total else 0.0,
+            shared_words=tuple(self._names[number] for number in shared if rarity(number) > 1.0),
+        )

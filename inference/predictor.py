@@ -1,0 +1,208 @@
+"""Runs the model: one thread of its own, small batches, never two models in one batch.
+
+Torch never sees the event loop's pool. Requests that come while a batch runs form the next one;
+a batch waits for company only if the last one had some, so a lone request starts at once. The
+queue is bounded: what cannot be served in time is refused before it waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+import structlog
+
+from fixstream.inference import metrics
+from fixstream.inference.served import ErrorText, Prediction
+from fixstream.inference.slot import ModelSlot
+from fixstream.runtime.clock import Clock
+from fixstream.schemas.errors import RetryLater
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class Overloaded(RetryLater):
+    """More predictions are waiting than can be made in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictorConfig:
+    """How predictions are batched."""
+
+    max_batch: int = 16
+    """The most texts in one pass of the model."""
+    company_wait_s: float = 0.002
+    """How long a batch stays open for more, when the last one had more than one text."""
+    max_waiting: int = 512
+    """Predictions that may wait; further ones are refused."""
+    deadline_s: float = 5.0
+    """A prediction that has waited longer is given up."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    text: ErrorText
+    answer: Future[Prediction | None]
+    given_up_at: float
+
+
+class Predictor:
+    """Predicts with whatever model the slot holds. A context manager: its thread runs inside."""
+
+    def __init__(
+        self,
+        slot: ModelSlot,
+        clock: Clock,
+        config: PredictorConfig | None = None,
+        *,
+        prepare_thread: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Stores its collaborators.
+
+        Args:
+            slot: Where the model is leased, once a batch.
+            clock: For deadlines.
+            config: Limits; the defaults suit two cores.
+            prepare_thread: Called first in the thread, to set its number of torch threads.
+        """
+        self._slot = slot
+        self._clock = clock
+        self._config = config or PredictorConfig()
+        self._prepare_thread = prepare_thread
+        self._changed = threading.Condition()
+        self._waiting: deque[_Waiting] = deque()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="predictor", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    @property
+    def num_waiting(self) -> int:
+        """Predictions that wait for the model now."""
+        return len(self._waiting)
+
+    def submit(self, text: ErrorText) -> Future[Prediction | None]:
+        """Asks for one prediction; its result is None when there is no model.
+
+        Raises:
+            Overloaded: Too many are waiting already, or the predictor is stopping.
+        """
+        answer: Future[Prediction | None] = Future()
+        if self._slot.version == 0:
+            answer.set_result(None)
+            return answer
+        with self._changed:
+            if self._is_stopping or len(self._waiting) >= self._config.max_waiting:
+                metrics.PREDICTIONS_REFUSED.inc()
+                raise Overloaded(f"{len(self._waiting)} predictions are waiting")
+            given_up_at = self._clock.monotonic() + self._config.deadline_s
+            self._waiting.append(_Waiting(text, answer, given_up_at))
+            self._changed.notify()
+        return answer
+
+    async def predict(self, text: ErrorText) -> Prediction | None:
+        """As `submit`, for the event loop."""
+        return await asyncio.wrap_future(self.submit(text))
+
+    def run_when_idle(self, job: Callable[[], T]) -> Future[T]:
+        """Runs `job` in the model's thread, when no prediction waits.
+
+        For work of at most a few tens of milliseconds: a prediction that comes meanwhile waits.
+        """
+        answer: Future[T] = Future()
+        with self._changed:
+            if self._is_stopping:
+                answer.cancel()
+                return answer
+            self._jobs.append(lambda: _settle(answer, job))
+            self._changed.notify()
+        return answer
+
+    def _run(self) -> None:
+        self._prepare_thread()
+        had_company = False
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._jobs or self._is_stopping)
+                if self._is_stopping and not self._waiting:
+                    break
+                batch = self._take(had_company)
+                job = self._jobs.popleft() if not batch and self._jobs else None
+            if batch:
+                had_company = len(batch) > 1
+                self._predict(batch)
+            elif job is not None:
+                job()
+
+    def _take(self, had_company: bool) -> list[_Waiting]:
+        """Called with the lock held; waits for company where the last batch had some."""
+        if not self._waiting:
+            return []
+        config = self._config
+        if had_company and len(self._waiting) < config.max_batch and not self._is_stopping:
+            self._changed.wait_for(
+                lambda: len(self._waiting) >= config.max_batch or self._is_stopping,
+                timeout=config.company_wait_s,
+            )
+        size = min(len(self._waiting), config.max_batch)
+        return [self._waiting.popleft() for _ in range(size)]
+
+    def _predict(self, batch: list[_Waiting]) -> None:
+        now = self._clock.monotonic()
+        late = [one for one in batch if one.given_up_at < now]
+        for one in late:
+            metrics.PREDICTIONS_REFUSED.inc()
+            one.answer.set_exception(Overloaded("the prediction waited too long"))
+        # False: the caller went away meanwhile, and nobody would read the answer.
+        live = [
+            one
+            for one in batch
+            if one.given_up_at >= now and one.answer.set_running_or_notify_cancel()
+        ]
+        if not live:
+            return
+        metrics.BATCH_SIZE.observe(len(live))
+        try:
+            with self._slot.lease() as model:
+                answers = model.predict([one.text for one in live]) if model else [None] * len(live)
+        except Exception as error:  # The loop edge: one bad batch must not end the service.
+            log.exception("prediction failed", num_texts=len(live))
+            metrics.PREDICTIONS_FAILED.inc(len(live))
+            for one in live:
+                one.answer.set_exception(error)
+            return
+        for one, answer in zip(live, answers, strict=True):
+            one.answer.set_result(answer)
+
+
+def _settle(answer: Future[T], job: Callable[[], T]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        result = job()
+    except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)

@@ -1,0 +1,179 @@
+"""Orders candidate fixes, and says how sure it is of each.
+
+The score is the logistic of a sum of what speaks for a fix: how well its words match (BM25, and
+how much of the error's headline it explains), a fix that worked for this very group, the error
+type, category and domain, votes, acceptance and feedback. The learned similarity counts only as
+far as it has earned it: with weight 0 it changes nothing. Pure functions; no index, no clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fixstream.inference.analysis import is_specific
+from fixstream.inference.evidence import Tally
+from fixstream.schemas.enums import Category
+from fixstream.schemas.records import Labels, Solution
+
+MAX_NAMED_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One fix that the index found, with how it matched."""
+
+    solution: Solution
+    types: frozenset[str]
+    """Short names of the exception types that it is for."""
+    relative_bm25: float
+    """Its BM25 score over the best candidate's, 0 to 1; 0 if only the embedding found it."""
+    explained: float
+    """Share of the error's headline, by rarity of its words, that the fix talks about."""
+    answered: float
+    """Share of the fix's own title, by rarity of its words, that stands in the error."""
+    shared_words: tuple[str, ...]
+    """Words in both, the rarest first."""
+    similarity: float | None = None
+    """Cosine of the learned embeddings; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What ranking knows about the error."""
+
+    fingerprint: str
+    error_types: frozenset[str]
+    labels: Labels
+    group_tallies: Mapping[str, Tally]
+    """What feedback said about fixes for this very group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate with its score, 0 to 1, and what it matched on."""
+
+    candidate: Candidate
+    score: float
+    matched_on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RankingWeights:
+    """How much each sign counts, in log-odds."""
+
+    bias: float = -4.6
+    bm25: float = 1.6
+    explained: float = 3.6
+    answered: float = 2.6
+    group: float = 5.0
+    error_type: float = 1.3
+    other_type: float = -0.5
+    category: float = 0.5
+    domain: float = 0.3
+    votes: float = 0.1
+    accepted: float = 0.2
+    feedback: float = 0.8
+    learned: float = 0.0
+    """What the learned similarity has earned; an untrained model has earned nothing."""
+
+
+def rank(
+    candidates: Sequence[Candidate],
+    question: Question,
+    tallies: Mapping[str, Tally],
+    weights: RankingWeights,
+) -> list[Ranked]:
+    """The candidates, best first; ties in the order of their ids.
+
+    Args:
+        candidates: What the index found, in any order.
+        question: The error.
+        tallies: Feedback on each candidate over all groups, by solution id.
+        weights: How much each sign counts.
+    """
+    ranked = [_judge(one, question, tallies, weights) for one in candidates]
+    return sorted(ranked, key=lambda one: (-one.score, one.candidate.solution.solution_id))
+
+
+def _judge(
+    candidate: Candidate, question: Question, tallies: Mapping[str, Tally], weights: RankingWeights
+) -> Ranked:
+    solution = candidate.solution
+    signs = [
+        _words(candidate, weights),
+        _group(solution, question, weights),
+        _error_type(candidate, question, weights),
+        _category(solution, question, weights),
+        _domain(solution, question, weights),
+        _reputation(solution, tallies.get(solution.solution_id), weights),
+        _learned(candidate, weights),
+    ]
+    log_odds = weights.bias + sum(value for value, _ in signs)
+    score = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds))))
+    return Ranked(candidate, score, tuple(name for _, name in signs if name))
+
+
+Sign = tuple[float, str]
+"""Log-odds that a sign adds, and its name for `matched_on` (empty: not worth naming)."""
+
+
+def _words(candidate: Candidate, weights: RankingWeights) -> Sign:
+    value = (
+        weights.bm25 * candidate.relative_bm25
+        + weights.explained * candidate.explained
+        + weights.answered * candidate.answered
+    )
+    named = ", ".join(candidate.shared_words[:MAX_NAMED_WORDS])
+    return value, f"words: {named}" if named else ""
+
+
+def _group(solution: Solution, question: Question, weights: RankingWeights) -> Sign:
+    tally = question.group_tallies.get(solution.solution_id)
+    if tally is not None:
+        # One voice moves it, several settle it; a fix that failed here goes down as far.
+        return weights.group * (2 * tally.success_rate - 1) * 1.5, "feedback on this group"
+    if solution.fingerprint == question.fingerprint:
+        return weights.group, "group"
+    return 0.0, ""
+
+
+def _error_type(candidate: Candidate, question: Question, weights: RankingWeights) -> Sign:
+    shared = candidate.types & question.error_types
+    if shared:
+        name = max(sorted(shared), key=is_specific)
+        return weights.error_type * (1.0 if is_specific(name) else 0.4), f"error type: {name}"
+    if candidate.types and question.error_types:
+        return weights.other_type, ""
+    return 0.0, ""
+
+
+def _category(solution: Solution, question: Question, weights: RankingWeights) -> Sign:
+    label = question.labels.category
+    if solution.category == label.value and label.value != Category.UNKNOWN:
+        return weights.category * label.confidence, f"category: {label.value}"
+    return 0.0, ""
+
+
+def _domain(solution: Solution, question: Question, weights: RankingWeights) -> Sign:
+    label = question.labels.domain
+    if solution.domain == label.value:
+        return weights.domain * label.confidence, f"domain: {label.value}"
+    return 0.0, ""
+
+
+def _reputation(solution: Solution, tally: Tally | None, weights: RankingWeights) -> Sign:
+    votes = solution.votes or 0
+    value = weights.votes * math.copysign(math.log1p(min(abs(votes), 100)), votes)
+    value += weights.accepted * solution.is_accepted
+    if tally is None or not (tally.num_worked or tally.num_failed):
+        return value, ""
+    value += weights.feedback * (2 * tally.success_rate - 1)
+    return value, "feedback" if tally.success_rate > 0.5 else ""
+
+
+def _learned(candidate: Candidate, weights: RankingWeights) -> Sign:
+    if candidate.similarity is None or weights.learned <= 0:
+        return 0.0, ""
+    return weights.learned * candidate.similarity, f"meaning: {candidate.similarity:.2f}"

@@ -1,0 +1,272 @@
+"""Answers every triaged error with a suggestion on `fixes.suggested.v1`.
+
+At-least-once: offsets are committed after the suggestions were delivered, and a suggestion's id is
+a function of its event and model version, so a repeat is recognised. It waits for nothing: what
+has come is answered together, and the repeats of a group are answered from the cache.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Protocol, Self
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, Message
+
+from fixstream.inference import metrics
+from fixstream.inference.observations import Observations
+from fixstream.inference.predictor import Overloaded, Predictor
+from fixstream.inference.served import Prediction
+from fixstream.inference.slot import ModelSlot
+from fixstream.inference.suggest import (
+    Advice,
+    AdviceKey,
+    Inquiry,
+    Suggester,
+    inquiry_from_record,
+    visibility_key,
+)
+from fixstream.runtime.clock import Clock
+from fixstream.runtime.kafka import consume_batch, decode_message
+from fixstream.schemas.codec import Codec
+from fixstream.schemas.errors import DeadLetter, FixstreamError, Stop
+from fixstream.schemas.ids import suggestion_id
+from fixstream.schemas.records import Labels, Record, SuggestedFix, TriagedError
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 0.2
+DELIVERY_TIMEOUT_S = 30.0
+COMMIT_INTERVAL_S = 1.0
+RETRY_S = 1.0
+OVERLOAD_PAUSE_S = 0.05
+
+
+class Publisher(Protocol):
+    """What sends records; `runtime.kafka.RecordPublisher` is the real one."""
+
+    def publish(self, topic: str, key: str | bytes | None, record: Record) -> None:
+        """Queues a record."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Waits until everything queued has arrived; raises RetryLater if something has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderConfig:
+    """How the responder reads and answers."""
+
+    triaged_topic: str
+    suggested_topic: str
+    max_chunk: int = 64
+    """Errors answered together; more would make the first of them wait."""
+    top_k: int = 3
+    """Fixes in a suggestion."""
+
+
+class Answerer:
+    """The pure part: triaged errors in, suggestions out, in order."""
+
+    def __init__(
+        self,
+        suggester: Suggester,
+        predictor: Predictor,
+        slot: ModelSlot,
+        clock: Clock,
+        top_k: int = 3,
+    ) -> None:
+        """Stores its collaborators."""
+        self._suggester = suggester
+        self._predictor = predictor
+        self._slot = slot
+        self._clock = clock
+        self._top_k = top_k
+
+    def answer(self, records: Sequence[TriagedError]) -> list[SuggestedFix]:
+        """One suggestion an error. Raises Overloaded when predictions are refused."""
+        keys = [self._key(record) for record in records]
+        advice: dict[AdviceKey, Advice | None] = {}
+        pending: list[tuple[AdviceKey, Inquiry, Future[Prediction | None]]] = []
+        for key, record in zip(keys, records, strict=True):
+            if key in advice:
+                continue
+            advice[key] = self._suggester.recall(key)
+            if advice[key] is None:
+                inquiry = inquiry_from_record(record)
+                pending.append((key, inquiry, self._predictor.submit(inquiry.text)))
+        for key, inquiry, prediction in pending:
+            advice[key] = self._suggester.advise(key, inquiry, prediction.result())
+        answers = []
+        for key, record in zip(keys, records, strict=True):
+            found = advice[key]
+            assert found is not None
+            answers.append(self._suggestion(record, found))
+        return answers
+
+    def _key(self, record: TriagedError) -> AdviceKey:
+        service = record.event.service
+        return self._slot.version, visibility_key(service), f"group:{record.fingerprint}"
+
+    def _suggestion(self, record: TriagedError, advice: Advice) -> SuggestedFix:
+        event = record.event
+        labels: Labels = advice.labels
+        return SuggestedFix(
+            suggestion_id=suggestion_id(event.event_id, advice.model_version),
+            event_id=event.event_id,
+            fingerprint=record.fingerprint,
+            service=event.service,
+            environment=event.environment,
+            trace_id=event.trace_id,
+            model_version=advice.model_version,
+            created_at=self._clock.now(),
+            domain=labels.domain,
+            severity=labels.severity,
+            category=labels.category,
+            fixes=advice.fixes[: self._top_k],
+        )
+
+
+class Responder:
+    """The loop around the answerer, in a thread of its own. A context manager."""
+
+    def __init__(
+        self,
+        open_consumer: Callable[[], Consumer],
+        publisher: Publisher,
+        codec: Codec,
+        answerer: Answerer,
+        observations: Observations,
+        config: ResponderConfig,
+    ) -> None:
+        """Stores its collaborators; `open_consumer` is called in the thread."""
+        self._open_consumer = open_consumer
+        self._publisher = publisher
+        self._codec = codec
+        self._answerer = answerer
+        self._observations = observations
+        self._config = config
+        self._stop = threading.Event()
+        self._commit_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="responder", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            consumer = self._open_consumer()
+            try:
+                consumer.subscribe([self._config.triaged_topic])
+                self._loop(consumer)
+            except Stop:
+                log.exception("responder stopped for good")
+                return
+            except (FixstreamError, KafkaException) as error:
+                # A fresh consumer starts at the last commit: what was not delivered comes again.
+                log.warning("responder starts over", error=str(error))
+            except Exception:  # The loop edge: suggestions must not end for one bad record.
+                log.exception("responder failed and starts over")
+            finally:
+                consumer.close()
+            self._stop.wait(RETRY_S)
+
+    def _loop(self, consumer: Consumer) -> None:
+        is_uncommitted = False
+        while not self._stop.is_set():
+            messages = consume_batch(consumer, self._config.max_chunk, POLL_S)
+            if messages:
+                self._respond(messages)
+                _store(consumer, messages)
+                is_uncommitted = True
+            if is_uncommitted and time.monotonic() >= self._commit_at:
+                consumer.commit(asynchronous=True)
+                self._commit_at = time.monotonic() + COMMIT_INTERVAL_S
+                is_uncommitted = False
+        if is_uncommitted:
+            consumer.commit(asynchronous=False)
+
+    def _respond(self, messages: Sequence[Message]) -> None:
+        """Answers messages, and returns once the answers were delivered."""
+        records = [record for message in messages if (record := self._decoded(message))]
+        self._observations.triaged(records)
+        pairs = self._answered(records)
+        for record, suggestion in pairs:
+            self._publisher.publish(self._config.suggested_topic, record.fingerprint, suggestion)
+        self._publisher.flush(DELIVERY_TIMEOUT_S)
+        now = datetime.now(UTC)
+        for record, suggestion in pairs:
+            self._observations.suggested(record.title, suggestion)
+            metrics.SUGGESTIONS.labels("yes" if suggestion.fixes else "no").inc()
+            age_s = (now - record.event.occurred_at).total_seconds()
+            metrics.SUGGESTION_SECONDS.observe(max(0.0, age_s))
+
+    def _answered(self, records: list[TriagedError]) -> list[tuple[TriagedError, SuggestedFix]]:
+        try:
+            return list(zip(records, self._patiently(records), strict=True))
+        except FixstreamError:
+            raise
+        except Exception:  # One error that we cannot answer must not silence its neighbours.
+            log.exception("answering one by one", num_records=len(records))
+        pairs: list[tuple[TriagedError, SuggestedFix]] = []
+        for record in records:
+            try:
+                pairs += zip([record], self._patiently([record]), strict=True)
+            except FixstreamError:
+                raise
+            except Exception:  # Counted and passed over: it would fail for ever.
+                metrics.RECORDS_SKIPPED.labels(self._config.triaged_topic, "failed").inc()
+                log.exception("error not answered", event_id=record.event.event_id)
+        return pairs
+
+    def _patiently(self, records: list[TriagedError]) -> list[SuggestedFix]:
+        while True:
+            try:
+                return self._answerer.answer(records)
+            except Overloaded:  # REST has filled the queue; Kafka keeps ours meanwhile.
+                if self._stop.wait(OVERLOAD_PAUSE_S):
+                    raise
+
+    def _decoded(self, message: Message) -> TriagedError | None:
+        try:
+            return decode_message(message, self._codec, TriagedError)
+        except DeadLetter as error:
+            topic = message.topic() or ""
+            metrics.RECORDS_SKIPPED.labels(topic, error.error_class).inc()
+            log.warning(
+                "record skipped",
+                topic=topic,
+                partition=message.partition(),
+                offset=message.offset(),
+                error_class=error.error_class,
+            )
+            return None
+
+
+def _store(consumer: Consumer, messages: Sequence[Message]) -> None:
+    last = {(message.topic(), message.partition()): message for message in messages}
+    for message in last.values():
+        try:
+            consumer.store_offsets(message=message)
+        except KafkaException as error:  # The partition went to another member meanwhile.
+            log.info("offset not stored", partition=message.partition(), reason=str(error))

@@ -1,0 +1,71 @@
+"""What can be set from outside: `FIXSTREAM_INFERENCE_*`, read once by the entry point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from fixstream.runtime.settings import ServiceSettings
+
+
+class InferenceSettings(ServiceSettings):
+    """The inference service's settings."""
+
+    model_config = SettingsConfigDict(env_prefix="FIXSTREAM_INFERENCE_")
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+    checkpoint_dir: str = Field(
+        default="models/continuous_learning",
+        validation_alias=AliasChoices("FIXSTREAM_INFERENCE_CHECKPOINT_DIR", "CHECKPOINT_DIR"),
+    )
+    """Folder or fsspec URL under which checkpoints may lie; other places are refused."""
+    trusted_keys: str | None = None
+    """File or folder with the public keys whose updates are trusted: `<CHECKPOINT_DIR>/keys`."""
+    model_name: str | None = None
+    """Follow the updates of this model only; default: every model on the topic."""
+    num_threads: int = Field(default=0, ge=0, le=256)
+    """Torch threads of a prediction; 0 takes the machine's cores, at most 4."""
+    precision: str = Field(default="auto", pattern="^(auto|float32|bfloat16)$")
+    """`auto` measures at load and takes the fastest that answers alike."""
+    max_batch: int = Field(default=16, ge=1, le=256)
+    """The most predictions in one pass of the model."""
+    company_wait_ms: float = Field(default=2.0, ge=0, le=100)
+    """Milliseconds that a batch stays open for more, under load."""
+    max_waiting: int = Field(default=512, ge=1)
+    """Predictions that may wait; further requests are answered 503."""
+    deadline_s: float = Field(default=5.0, gt=0)
+    """Seconds after which a waiting prediction is given up with 503."""
+    cache_ttl_s: float = Field(default=300.0, ge=0)
+    """Seconds that an answer is kept for the same error under the same model."""
+    cache_size: int = Field(default=10_000, ge=1)
+    """Answers kept at most."""
+    min_confidence: float = Field(default=0.5, ge=0, le=1)
+    """Fixes that score below are not shown: no good fix is known."""
+    top_k: int = Field(default=3, ge=1, le=20)
+    """Fixes in a published suggestion, and in an answer that does not ask for another number."""
+    load_starter: bool = True
+    """Publish the starter set of fixes when the topic holds none of it."""
+    max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    """The largest request body; a larger one is answered 413."""
+    body_deadline_s: float = Field(default=10.0, gt=0)
+    """Seconds that a client may take to send its body."""
+    rate_limit: str = "60000/minute"
+    """Requests of one caller to each of predict, suggest-fix and errors, as `limits` writes it."""
+    feedback_rate_limit: str = "600/minute"
+    """Feedback of one caller."""
+    max_connections: int = Field(default=1000, ge=1)
+    """Requests and connections at once; above it the answer is 503."""
+    submitter_key: SecretStr | None = None
+    """Key of the hash that stands for a submitter; default: one kept beside the model keys."""
+    drain_timeout_s: float = Field(default=10.0, gt=0)
+    """Seconds that requests under way have to end after SIGTERM."""
+
+    @property
+    def trusted_keys_path(self) -> str:
+        """Where the trusted public keys lie."""
+        return self.trusted_keys or str(Path(self.checkpoint_dir) / "keys")

@@ -1,0 +1,214 @@
+"""From one error to its labels and its ranked fixes: the core that REST and Kafka both call.
+
+Below the calibrated confidence the list is empty, because a guess costs an engineer more than
+silence. It reads no topic and knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fixstream.inference import metrics
+from fixstream.inference.analysis import ErrorTerms, error_terms
+from fixstream.inference.answer_cache import AnswerCache
+from fixstream.inference.evidence import Evidence
+from fixstream.inference.knowledge import KnowledgeBase
+from fixstream.inference.ranking import Question, Ranked, RankingWeights, rank
+from fixstream.inference.served import ErrorText, Prediction
+from fixstream.schemas.enums import FixOrigin, LabelSource
+from fixstream.schemas.records import PUBLIC, Fix, Label, Labels, TriagedError
+from fixstream.triage.normalise import normalise
+from fixstream.triage.trace import parse_trace
+from fixstream.triage.triage import Triage
+
+MAX_FIXES = 20
+NUM_CANDIDATES = 40
+
+_CODES = re.compile(
+    r"(?i)\b(?:errno|err|error|code|status|http|sqlstate|exit|signal|ora|e)\W{0,3}(\d{1,6})\b"
+)
+_SURER_THAN_MODELS = frozenset({LabelSource.REPORTER, LabelSource.OPERATOR, LabelSource.FEEDBACK})
+
+AdviceKey = tuple[int, str, str]
+"""Model version, whose private fixes are seen, and the normalised error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One error as it is asked about: scrubbed, triaged, and cut into words."""
+
+    fingerprint: str
+    service: str | None
+    """Whose private fixes may be shown; None for a caller who cannot be told."""
+    text: ErrorText
+    terms: ErrorTerms
+    labels: Labels
+    """What the rules or the reporter say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The answer to an inquiry: its labels, and up to `MAX_FIXES` fixes, best first."""
+
+    fingerprint: str
+    model_version: int
+    labels: Labels
+    fixes: tuple[Fix, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuggesterConfig:
+    """When a fix is worth showing."""
+
+    min_confidence: float = 0.5
+    weights: RankingWeights = field(default_factory=RankingWeights)
+
+
+class Suggester:
+    """Answers inquiries from the knowledge base, the evidence and a prediction."""
+
+    def __init__(
+        self,
+        knowledge: KnowledgeBase,
+        evidence: Evidence,
+        cache: AnswerCache[AdviceKey, Advice],
+        config: SuggesterConfig | None = None,
+    ) -> None:
+        """Stores its collaborators."""
+        self._knowledge = knowledge
+        self._evidence = evidence
+        self._cache = cache
+        self._config = config or SuggesterConfig()
+
+    def recall(self, key: AdviceKey) -> Advice | None:
+        """The advice that was given under this key a short while ago, if it still stands."""
+        advice = self._cache.get(key)
+        if advice and not all(fix.solution_id in self._knowledge for fix in advice.fixes):
+            advice = None  # A fix was taken away meanwhile.
+        metrics.CACHE.labels("advice", "hit" if advice else "miss").inc()
+        return advice
+
+    def advise(self, key: AdviceKey, inquiry: Inquiry, prediction: Prediction | None) -> Advice:
+        """The labels and fixes for an error; kept for the next one under the same key."""
+        labels = merged_labels(inquiry.labels, prediction)
+        ranked = self._ranked(inquiry, labels, prediction)
+        good = [one for one in ranked if one.score >= self._config.min_confidence]
+        advice = Advice(
+            inquiry.fingerprint,
+            prediction.model_version if prediction else 0,
+            labels,
+            tuple(_fix(one) for one in good[:MAX_FIXES]),
+        )
+        # Under the version that answered: a swap between asking and answering keeps nothing stale.
+        self._cache.put((advice.model_version, *key[1:]), advice)
+        return advice
+
+    def forget_group(self, fingerprint: str) -> None:
+        """Drops what is kept for a group, after feedback on it."""
+        self._cache.forget_where(lambda _, advice: advice.fingerprint == fingerprint)
+
+    def forget_solutions(self, changed: Iterable[str]) -> None:
+        """Drops what is kept with one of these fixes in it, and answers that had no fix at all."""
+        ids = frozenset(changed)
+        self._cache.forget_where(
+            lambda _, advice: (
+                not advice.fixes or any(fix.solution_id in ids for fix in advice.fixes)
+            )
+        )
+
+    def _ranked(
+        self, inquiry: Inquiry, labels: Labels, prediction: Prediction | None
+    ) -> list[Ranked]:
+        weights = self._config.weights
+        vector = None
+        if (
+            prediction is not None
+            and weights.learned > 0
+            and prediction.model_version == self._knowledge.vectors_version
+        ):
+            vector = prediction.embedding
+        candidates = self._knowledge.search(inquiry.terms, inquiry.service, NUM_CANDIDATES, vector)
+        question = Question(
+            inquiry.fingerprint,
+            inquiry.terms.error_types,
+            labels,
+            self._evidence.of_group(inquiry.fingerprint),
+        )
+        ids = [one.solution.solution_id for one in candidates]
+        tallies = {solution_id: self._evidence.of_fix(solution_id) for solution_id in ids}
+        return rank(candidates, question, tallies, weights)
+
+
+def inquiry_from_triage(triage: Triage, service: str | None) -> Inquiry:
+    """An inquiry about an event that was just triaged."""
+    event = triage.event
+    return Inquiry(
+        triage.fingerprint,
+        service,
+        ErrorText.from_event(event),
+        error_terms(event.error_type, event.message, triage.trace),
+        triage.labels,
+    )
+
+
+def inquiry_from_record(record: TriagedError) -> Inquiry:
+    """An inquiry about an event that the processor triaged."""
+    event = record.event
+    return Inquiry(
+        record.fingerprint,
+        event.service,
+        ErrorText.from_event(event),
+        error_terms(event.error_type, event.message, parse_trace(event.stack_trace or "")),
+        Labels(domain=record.domain, severity=record.severity, category=record.category),
+    )
+
+
+def error_key(inquiry: Inquiry) -> str:
+    """The normalised error: the same for two errors that deserve the same answer.
+
+    Status codes and error numbers are kept beside the normalised message, which would merge a 404
+    with a 429.
+    """
+    text = inquiry.text
+    codes = ",".join(_CODES.findall(text.message[:2000]))
+    hints = f"{text.domain_hint or ''}|{text.severity_hint or ''}"
+    return "\x1f".join(
+        (inquiry.fingerprint, text.error_type or "", normalise(text.message), codes, hints)
+    )
+
+
+def visibility_key(service: str | None) -> str:
+    """The middle part of an `AdviceKey`."""
+    return PUBLIC if service is None else f"service:{service}"
+
+
+def merged_labels(said: Labels, prediction: Prediction | None) -> Labels:
+    """A person's label stands; between a rule and the model, the surer one does."""
+    if prediction is None:
+        return said
+    return Labels(
+        domain=_merged(said.domain, prediction.domain),
+        severity=_merged(said.severity, prediction.severity),
+        category=_merged(said.category, prediction.category),
+    )
+
+
+def _merged(said: Label, predicted: Label) -> Label:
+    if said.source in _SURER_THAN_MODELS or said.confidence >= predicted.confidence:
+        return said
+    return predicted
+
+
+def _fix(ranked: Ranked) -> Fix:
+    solution = ranked.candidate.solution
+    return Fix(
+        solution_id=solution.solution_id,
+        title=solution.title,
+        text=solution.text,
+        score=round(ranked.score, 4),
+        origin=FixOrigin.KNOWLEDGE,
+        provenance=solution.provenance,
+        matched_on=ranked.matched_on,
+    )
