@@ -72,7 +72,7 @@ class Codec:
             TooLarge: The message is over `MAX_MESSAGE_BYTES`.
             RetryLater: The Schema Registry does not answer.
         """
-        record_type = type(record)
+        record_type: type = type(record)
         schema = shipped().newest(record_type.__name__)
         message = io.BytesIO()
         message.write(self._header(schema))

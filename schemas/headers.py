@@ -1,0 +1,77 @@
+"""Message headers: CloudEvents-style context and W3C trace context, readable without decoding.
+
+Headers repeat what subscribers filter and trace by; the truth stays in the record.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from fixstream.schemas.catalogue import NAMESPACE
+from fixstream.schemas.records import (
+    ErrorEvent,
+    FixFeedback,
+    ModelUpdate,
+    Record,
+    Solution,
+    SuggestedFix,
+    TrainingBatch,
+    TriagedError,
+)
+
+Headers = list[tuple[str, bytes]]
+
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_SPAN_ID = re.compile(r"(?!0{16})[0-9a-f]{16}")
+
+_ID_OF: dict[type, Callable[[Any], str]] = {
+    ErrorEvent: lambda record: str(record.event_id),
+    TriagedError: lambda record: str(record.event.event_id),
+    TrainingBatch: lambda record: str(record.batch_id),
+    ModelUpdate: lambda record: f"{record.model}/{record.version}",
+    SuggestedFix: lambda record: str(record.suggestion_id),
+    FixFeedback: lambda record: str(record.feedback_id),
+    Solution: lambda record: str(record.solution_id),
+}
+
+
+def message_headers(record: Record, *, ce_source: str, now: datetime) -> Headers:
+    """The headers that go with a record.
+
+    Args:
+        record: The message's value.
+        ce_source: Who sends it, such as `fixstream/streams`.
+        now: When it is sent; aware.
+
+    Returns:
+        `ce_specversion`, `ce_id`, `ce_type`, `ce_source`, `ce_time`; `traceparent` where the event
+        has valid trace and span ids; for a suggested fix `service`, `severity` and `domain` too.
+    """
+    texts = [
+        ("ce_specversion", "1.0"),
+        ("ce_id", _ID_OF[type(record)](record)),
+        ("ce_type", f"{NAMESPACE}.{type(record).__name__}"),
+        ("ce_source", ce_source),
+        ("ce_time", now.astimezone(UTC).isoformat().replace("+00:00", "Z")),
+    ]
+    event = record.event if isinstance(record, TriagedError) else record
+    if isinstance(event, ErrorEvent):
+        texts += _trace_context(event)
+    if isinstance(record, SuggestedFix):
+        texts += [
+            ("service", record.service),
+            ("severity", record.severity.value),
+            ("domain", record.domain.value),
+        ]
+    return [(name, text.encode()) for name, text in texts]
+
+
+def _trace_context(event: ErrorEvent) -> list[tuple[str, str]]:
+    trace_id, span_id = event.trace_id or "", event.span_id or ""
+    # A malformed traceparent would make every tracer downstream start a new trace, so none is sent.
+    if _TRACE_ID.fullmatch(trace_id) and _SPAN_ID.fullmatch(span_id):
+        return [("traceparent", f"00-{trace_id}-{span_id}-01")]
+    return []
