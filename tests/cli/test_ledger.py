@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixstream.cli.audit.latency import percentile
 from fixstream.cli.audit.ledger import Ledger, PartitionSpan
@@ -104,3 +107,21 @@ def test_percentile_is_the_nearest_rank() -> None:
     assert percentile([], 0.5) is None
     with pytest.raises(ValueError, match="share"):
         percentile(values, 0)
+
+
+@given(cuts=st.sets(st.integers(1, 19)), drop=st.integers(0, 19))
+def test_any_cut_is_clean_and_a_missing_range_is_told(cuts: set[int], drop: int) -> None:
+    bounds = [0, *sorted(cuts), 20]
+    ranges = list(pairwise(bounds))
+    dropped = drop % len(ranges)
+    for missing in (None, dropped):
+        books = ledger(20)
+        for offset in range(20):
+            books.add_triaged(0, offset)
+        for index, (first, after) in enumerate(ranges):
+            if index != missing:
+                books.add_batch(batch(first, after, offsets=list(range(first, after))))
+        report = books.report()
+        lost = 0 if missing is None else ranges[missing][1] - ranges[missing][0]
+        assert report.is_clean == (missing is None)
+        assert report.num_batched == 20 - lost

@@ -1,0 +1,56 @@
+"""The `fixstream` command: names its subcommands and turns our errors into one clear line.
+
+Commands import what they need when they run, so that `fixstream --help` needs neither torch nor
+Faust. Nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from fixstream.cli import data, doctor, operate, services
+from fixstream.cli.audit.command import audit
+from fixstream.cli.demo.command import demo
+from fixstream.schemas.errors import FixstreamError, Misconfigured
+
+app = typer.Typer(
+    name="fixstream",
+    help="Turns the errors that services emit into fixes that they can subscribe to.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo)
+app.command("up")(operate.up)
+app.command("broker")(operate.broker)
+app.add_typer(operate.topics, name="topics")
+app.command("stream")(services.stream)
+app.command("train")(services.train)
+app.command("serve")(services.serve)
+app.command("emit")(data.emit)
+app.add_typer(data.solutions, name="solutions")
+app.command("audit")(audit)
+app.command("doctor")(doctor.doctor)
+
+EXIT_FAILED = 1
+EXIT_MISCONFIGURED = 2
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Runs the command line; the entry point of the `fixstream` script."""
+    try:
+        app()
+    except Misconfigured as error:
+        _fail(error, EXIT_MISCONFIGURED)
+    except FixstreamError as error:
+        _fail(error, EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _fail(error: FixstreamError, status: int) -> None:
+    typer.secho(f"fixstream: {error}", fg=typer.colors.RED, err=True)
+    sys.exit(status)

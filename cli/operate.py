@@ -1,0 +1,91 @@
+"""`fixstream up`, `broker` and `topics apply`: what runs and prepares a deployment."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fixstream.cli.console import out, tell
+
+if TYPE_CHECKING:
+    from fixstream.runtime.settings import KafkaSettings
+    from fixstream.runtime.topics_admin import TopicsReport
+
+DEFAULT_DATA_DIR = Path(".fixstream")
+RESTART_PAUSE_S = 2.0
+WATCH_INTERVAL_S = 0.5
+
+topics = typer.Typer(help="Create and check the topics.", no_args_is_help=True)
+
+DataDir = Annotated[Path, typer.Option("--data", help="Folder for all that is kept.")]
+
+
+def up(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    port: Annotated[int, typer.Option(help="Port of REST and the web page.")] = 8080,
+    kafka_port: Annotated[int, typer.Option(help="Port of the embedded broker.")] = 9092,
+) -> None:
+    """Run broker, processor, trainer and inference on this machine until Ctrl-C.
+
+    With FIXSTREAM_BOOTSTRAP_SERVERS set, that Kafka is used and no broker is started.
+    """
+    from fixstream.cli.deployment import Deployment, DeploymentConfig
+    from fixstream.runtime.stopping import StopSignal
+
+    config = DeploymentConfig(
+        data_dir=data_dir.absolute(),
+        bootstrap_servers=os.environ.get("FIXSTREAM_BOOTSTRAP_SERVERS") or None,
+        kafka_port=kafka_port,
+        rest_port=port,
+    )
+    with StopSignal() as stop, Deployment(config, tell) as deployment:
+        out.print(
+            f"fixstream is up: {deployment.rest_url}  (Kafka: {deployment.bootstrap_servers})"
+        )
+        while not stop.wait(WATCH_INTERVAL_S):
+            for service, status in deployment.ended().items():
+                tell(f"{service} ended (exit {status}); starting it again")
+                time.sleep(RESTART_PAUSE_S)
+                deployment.restart(service)
+        tell("stopping")
+
+
+def broker(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    port: Annotated[int, typer.Option(help="Port to listen on, loopback only.")] = 9092,
+) -> None:
+    """Run the embedded Kafka alone until Ctrl-C."""
+    from fixstream.cli.deployment import DownloadLines
+    from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker
+    from fixstream.runtime.stopping import StopSignal
+    from fixstream.schemas.errors import StartFailed
+
+    settings = BrokerSettings(data_folder=data_dir.absolute() / "kafka", port=port)
+    with StopSignal() as stop, EmbeddedBroker(settings, progress=DownloadLines(tell)) as running:
+        out.print(f"Kafka is up: {running.bootstrap_servers}")
+        while not stop.wait(WATCH_INTERVAL_S):
+            if not running.is_running():
+                raise StartFailed(f"the broker ended; its log is {running.log_file}")
+        tell("stopping")
+
+
+@topics.command("apply")
+def apply() -> None:
+    """Create every topic that is missing and check the ones that are there."""
+    from fixstream.runtime.settings import KafkaSettings, load_settings
+
+    report = apply_all_topics(load_settings(KafkaSettings))
+    for line in report.lines():
+        out.print(line)
+
+
+def apply_all_topics(kafka: KafkaSettings) -> TopicsReport:
+    """Applies our topics and the ones that Faust would else create by itself, with its defaults."""
+    from fixstream.runtime.topics_admin import apply_topics
+    from fixstream.streams.service import faust_topics
+
+    return apply_topics(kafka, extra=faust_topics(kafka))
