@@ -6,7 +6,7 @@ Nothing is scrubbed yet: whoever publishes or learns does that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,16 +15,20 @@ from typing import Any
 from fixstream.producers.capture import sdk_name
 from fixstream.producers.json_lines import BadLine, JsonLine, read_json_lines
 from fixstream.producers.line_fields import LineFields
+from fixstream.schemas import limits
 from fixstream.schemas.enums import Category, Domain, EventSource, Severity
-from fixstream.schemas.errors import InvalidRecord
+from fixstream.schemas.errors import DeadLetter
 from fixstream.schemas.records import ErrorEvent
+from fixstream.schemas.validation import validate
 
 ENVIRONMENT = "history"
 CATEGORY_HINT = "category_hint"
 """Attribute of an event that holds the category label of its history record, where there is one."""
-_MAX_ID_CHARS = 256
-_MAX_MESSAGE_CHARS = 65_536
-_MAX_TRACE_CHARS = 262_144
+_MAX_MESSAGE_CHARS = limits.MAX_TEXT_CHARS * 3 // 4
+"""Below the record's limit: placeholders of the scrubber may be longer than what they replace."""
+_MAX_TRACE_CHARS = limits.MAX_TRACE_CHARS * 3 // 4
+_UNCUT_CHARS = 100_000
+"""Ids are never cut, for two might become one: validation refuses those that are too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +96,28 @@ def _record_or_problem(path: Path, line: JsonLine, undated_as: datetime) -> Hist
         return line.content
     try:
         return record_from(line.content, line.line_number, undated_as)
-    except InvalidRecord as error:
+    except DeadLetter as error:
         return BadLine(path, line.line_number, str(error))
 
 
 def record_from(
-    content: dict[str, Any] | Any, line_number: int, undated_as: datetime
+    content: Mapping[str, Any], line_number: int, undated_as: datetime
 ) -> HistoryRecord:
     """One record from the object of its line.
 
     Raises:
         InvalidRecord: A field is missing or of the wrong type; the message names it.
+        TooLarge: An id is over its limit.
     """
     fields = LineFields(content)
     labels = _labels(fields.nested("labels"))
+    event = _event(fields, labels, undated_as)
+    validate(event)
     return HistoryRecord(
         line_number=line_number,
-        event=_event(fields, labels, undated_as),
+        event=event,
         labels=labels,
-        duplicate_of=fields.text("duplicate_of", _MAX_ID_CHARS),
+        duplicate_of=fields.text("duplicate_of", _UNCUT_CHARS),
         solution=_solution(fields.nested("solution")),
         resolved_at=fields.time("resolved_at"),
     )
@@ -118,12 +125,12 @@ def record_from(
 
 def _event(fields: LineFields, labels: HistoryLabels, undated_as: datetime) -> ErrorEvent:
     return ErrorEvent(
-        event_id=fields.required_text("event_id", _MAX_ID_CHARS),
+        event_id=fields.required_text("event_id", _UNCUT_CHARS),
         occurred_at=fields.time("occurred_at") or undated_as,
-        service=fields.required_text("service", _MAX_ID_CHARS),
+        service=fields.required_text("service", _UNCUT_CHARS),
         environment=ENVIRONMENT,
         source=EventSource.IMPORT,
-        error_type=fields.text("error_type", _MAX_ID_CHARS),
+        error_type=fields.text("error_type", limits.MAX_TITLE_CHARS),
         message=fields.required_text("message", _MAX_MESSAGE_CHARS),
         stack_trace=fields.text("stack_trace", _MAX_TRACE_CHARS),
         severity_hint=labels.severity.value if labels.severity else None,
@@ -150,9 +157,9 @@ def _solution(fields: LineFields | None) -> HistorySolution | None:
     if fields is None:
         return None
     return HistorySolution(
-        fields.required_text("solution_id", _MAX_ID_CHARS),
+        fields.required_text("solution_id", _UNCUT_CHARS),
         fields.required_text("text", _MAX_MESSAGE_CHARS),
-        fields.text("url", _MAX_ID_CHARS * 8),
-        fields.text("license", _MAX_ID_CHARS),
-        fields.text("author", _MAX_ID_CHARS),
+        fields.text("url", _UNCUT_CHARS),
+        fields.text("license", _UNCUT_CHARS),
+        fields.text("author", _UNCUT_CHARS),
     )

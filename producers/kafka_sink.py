@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import logging
 import os
 import threading
 import weakref
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fixstream.producers import host_log
 from fixstream.producers.drops import DropCounts, DropReason, SinkCounts
 from fixstream.producers.kafka_worker import KafkaWorker, WorkerConfig
 from fixstream.producers.shipper import Packing, ProducerClient
@@ -141,30 +143,49 @@ class KafkaSink:
 
 def default_collaborators(settings: KafkaSettings, config: KafkaSinkConfig) -> Collaborators:
     """The real scrubber, codec, clock, and a producer that is connected on the worker's thread."""
-    from fixstream.runtime.kafka import make_producer
     from fixstream.schemas.codec import encode
     from fixstream.triage.scrub import Scrubber
 
-    overrides: dict[str, Any] = {
-        "linger.ms": 5,
-        "message.timeout.ms": int(config.send_timeout_s * 1000),
-        "queue.buffering.max.kbytes": max(1, config.max_bytes // 1024),
-        # An event carries its id, so a repeat is harmless; an idempotent producer can reach a
-        # fatal state in which it never sends again.
-        "enable.idempotence": False,
-        "reconnect.backoff.max.ms": 5000,
-        # librdkafka would write to the host's stderr; the delivery reports tell us the same.
-        "log_level": 0,
-        "error_cb": _ignore_client_error,
-    }
-
-    def connect() -> ProducerClient:
-        producer: ProducerClient = make_producer(settings, **overrides)
-        return producer
-
     return Collaborators(
-        connect=connect, scrub=Scrubber().scrub_event, encode=encode, clock=SystemClock()
+        connect=lambda: _quiet_producer(settings, config),
+        scrub=Scrubber().scrub_event,
+        encode=encode,
+        clock=SystemClock(),
     )
+
+
+def _quiet_producer(settings: KafkaSettings, config: KafkaSinkConfig) -> ProducerClient:
+    """A producer for other people's processes: `runtime.kafka`'s logs, and retries for minutes."""
+    from confluent_kafka import Producer
+
+    producer: ProducerClient = Producer(
+        {
+            **settings.client_config(),
+            "client.id": "fixstream-producers",
+            "acks": "all",
+            # An event carries its id, so a repeat is harmless; an idempotent producer can reach a
+            # fatal state in which it never sends again.
+            "enable.idempotence": False,
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "partitioner": "murmur2_random",
+            "message.timeout.ms": int(config.send_timeout_s * 1000),
+            "queue.buffering.max.kbytes": max(1, config.max_bytes // 1024),
+            "reconnect.backoff.ms": 100,
+            "reconnect.backoff.max.ms": 5_000,
+            "log.connection.close": False,
+            "error_cb": _ignore_client_error,
+        },
+        # Without a logger librdkafka writes to the host's standard error.
+        logger=_silent_logger(),
+    )
+    return producer
+
+
+def _silent_logger() -> logging.Logger:
+    logger = logging.getLogger(f"{host_log.LOGGER_NAME}.librdkafka")
+    logger.disabled = True
+    return logger
 
 
 def _ignore_client_error(error: Any) -> None:

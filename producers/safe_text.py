@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import Final
 
 _NUL_MARK: Final = "\\x00"
+_MARK_CHARS: Final = 48
+"""Room for the mark that says how much was cut."""
 
 
 def clean_text(text: str, max_chars: int) -> str:
-    """`text` without NUL and lone surrogates, and with its middle cut out when it is too long.
+    """`text` without NUL and lone surrogates, in at most `max_chars` characters.
 
-    The cut comes first, so the cost depends on `max_chars` and not on the text's length. Escapes
-    may make the result a little longer than `max_chars`.
+    The first cut comes before the cleaning, so the cost depends on `max_chars` and not on the
+    text's length.
     """
     text = cut_middle(text, max_chars)
     if text.isascii() and "\x00" not in text:
@@ -23,18 +25,21 @@ def clean_text(text: str, max_chars: int) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace").decode()
-    return text
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return cut_middle(text, max_chars)
 
 
 def cut_middle(text: str, max_chars: int) -> str:
     """Head and tail of a long text, two thirds to one: both ends of an error tell something."""
     if len(text) <= max_chars:
         return text
-    num_head = max_chars * 2 // 3
-    num_tail = max_chars - num_head
-    num_cut = len(text) - num_head - num_tail
-    return f"{text[:num_head]}\n[... {num_cut} characters cut ...]\n{text[len(text) - num_tail :]}"
+    if max_chars < 4 * _MARK_CHARS:
+        return text[:max_chars]
+    num_kept = max_chars - _MARK_CHARS
+    num_head = num_kept * 2 // 3
+    num_tail = num_kept - num_head
+    mark = f"\n[... {len(text) - num_kept} characters cut ...]\n"
+    return f"{text[:num_head]}{mark}{text[len(text) - num_tail :]}"
 
 
 def type_name(error: BaseException) -> str:

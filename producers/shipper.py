@@ -31,7 +31,7 @@ class ProducerClient(Protocol):
         value: bytes,
         key: bytes,
         *,
-        headers: Sequence[tuple[str, bytes]],
+        headers: list[tuple[str, str | bytes | None]],
         on_delivery: Delivered,
     ) -> None:
         """Queue one message; raises BufferError when librdkafka's queue is full."""
@@ -41,7 +41,7 @@ class ProducerClient(Protocol):
         """Serve delivery reports, waiting up to `timeout` seconds for the first."""
         ...
 
-    def purge(self) -> None:
+    def purge(self, in_queue: bool = True, in_flight: bool = True) -> None:
         """Fail everything that is queued or in flight."""
         ...
 
@@ -90,7 +90,7 @@ def hand_over(
     """Give the parcel to librdkafka; the reason when it does not even queue it."""
     try:
         producer.produce(
-            topic, parcel.value, parcel.key, headers=parcel.headers, on_delivery=on_delivery
+            topic, parcel.value, parcel.key, headers=[*parcel.headers], on_delivery=on_delivery
         )
     except BufferError:
         return DropReason.QUEUE_FULL

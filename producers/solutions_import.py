@@ -11,14 +11,12 @@ from typing import Any
 from fixstream.producers.json_lines import BadLine, read_json_lines
 from fixstream.producers.line_fields import LineFields
 from fixstream.schemas.enums import Category, Domain
-from fixstream.schemas.errors import InvalidRecord
+from fixstream.schemas.errors import DeadLetter
 from fixstream.schemas.records import PUBLIC, Provenance, Solution
 from fixstream.schemas.validation import validate
 
-_MAX_SHORT_CHARS = 256
-_MAX_URL_CHARS = 2048
-_MAX_TITLE_CHARS = 512
-_MAX_TEXT_CHARS = 65_536
+_UNCUT_CHARS = 100_000
+"""A solution is shown as its author wrote it: validation refuses what is too long, nothing cuts."""
 
 
 def read_solutions(path: Path, *, created_at: datetime) -> Iterator[Solution | BadLine]:
@@ -37,7 +35,7 @@ def read_solutions(path: Path, *, created_at: datetime) -> Iterator[Solution | B
             continue
         try:
             yield solution_from(line.content, created_at, default_url=f"file:{path.name}")
-        except InvalidRecord as error:
+        except DeadLetter as error:
             yield BadLine(path, line.line_number, str(error))
 
 
@@ -48,24 +46,25 @@ def solution_from(
 
     Raises:
         InvalidRecord: A field is missing or wrong; the message names it.
+        TooLarge: A text is over its limit.
     """
     fields = LineFields(content)
-    title = fields.required_text("title", _MAX_TITLE_CHARS)
-    text = fields.required_text("text", _MAX_TEXT_CHARS)
-    error_type = fields.text("error_type", _MAX_SHORT_CHARS)
+    title = fields.required_text("title", _UNCUT_CHARS)
+    text = fields.required_text("text", _UNCUT_CHARS)
+    error_type = fields.text("error_type", _UNCUT_CHARS)
     solution = Solution(
-        solution_id=fields.text("solution_id", _MAX_SHORT_CHARS)
+        solution_id=fields.text("solution_id", _UNCUT_CHARS)
         or content_id(title, text, error_type or ""),
         title=title,
         text=text,
         error_type=error_type,
         domain=fields.choice("domain", Domain),
         category=fields.choice("category", Category),
-        fingerprint=fields.text("fingerprint", _MAX_SHORT_CHARS),
+        fingerprint=fields.text("fingerprint", _UNCUT_CHARS),
         provenance=_provenance(fields.nested("provenance") or fields, default_url),
         votes=fields.whole_number("votes"),
         is_accepted=fields.flag("is_accepted"),
-        visibility=fields.text("visibility", _MAX_SHORT_CHARS) or PUBLIC,
+        visibility=fields.text("visibility", _UNCUT_CHARS) or PUBLIC,
         created_at=fields.time("created_at") or created_at,
     )
     validate(solution)
@@ -79,8 +78,8 @@ def content_id(*parts: str) -> str:
 
 def _provenance(fields: LineFields, default_url: str) -> Provenance:
     return Provenance(
-        url=fields.text("url", _MAX_URL_CHARS) or default_url,
-        author=fields.text("author", _MAX_SHORT_CHARS),
-        license=fields.text("license", _MAX_SHORT_CHARS),
+        url=fields.text("url", _UNCUT_CHARS) or default_url,
+        author=fields.text("author", _UNCUT_CHARS),
+        license=fields.text("license", _UNCUT_CHARS),
         retrieved_at=fields.time("retrieved_at"),
     )
