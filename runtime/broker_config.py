@@ -1,6 +1,6 @@
 """Settings of the embedded broker, and what it is told about itself: one node, loopback only.
 
-Everything here is pure: settings in, the text of Kafka's configuration and the JVM's flags out.
+Everything here is pure: settings in, the text of Kafka's configuration out.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from fixstream.runtime.broker_jars import default_cache_folder
+from fixstream.runtime.ports import LOOPBACK
 from fixstream.runtime.settings import ServiceSettings
-
-HOST = "127.0.0.1"
 
 
 class BrokerSettings(ServiceSettings):
@@ -47,10 +46,10 @@ def server_properties(settings: BrokerSettings, port: int, controller_port: int)
     properties: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
         "controller.listener.names": "CONTROLLER",
-        "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
+        "controller.quorum.bootstrap.servers": f"{LOOPBACK}:{controller_port}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": settings.data_folder.resolve() / "log",
         "auto.create.topics.enable": "false",
@@ -80,19 +79,3 @@ def server_properties(settings: BrokerSettings, port: int, controller_port: int)
         "background.threads": 2,
     }
     return "".join(f"{name}={value}\n" for name, value in properties.items())
-
-
-def jvm_flags(settings: BrokerSettings) -> list[str]:
-    """Flags for a quick start and a small process."""
-    return [
-        f"-Xmx{settings.heap_mb}m",
-        "-Xms64m",
-        "-XX:+UseSerialGC",
-        "-XX:+ExitOnOutOfMemoryError",
-        "-XX:-UsePerfData",
-        "-Djava.awt.headless=true",
-        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        "-Dorg.slf4j.simpleLogger.showDateTime=true",
-        "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
-        "-Dorg.slf4j.simpleLogger.showThreadName=false",
-    ]

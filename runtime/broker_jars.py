@@ -81,7 +81,7 @@ class JarCache:
         if self.jar_folder.is_dir():
             return self.jar_folder
         self._folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self._folder / "jars.lock"):
+        with locked(self._folder / "jars.lock"):
             if not self.jar_folder.is_dir():  # Else another process has just brought them.
                 self._download(progress or (lambda what, done, total: None))
         return self.jar_folder
@@ -125,7 +125,8 @@ class JarCache:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Holds a file lock; the kernel gives it up with the process."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
