@@ -1,0 +1,218 @@
+"""Removes secrets and personal data from the texts of an event.
+
+Each becomes a typed placeholder such as `[aws_key]`; the same value gets the same placeholder
+within an event, another value of that kind gets `[aws_key_2]`. What an engineer needs stays: class
+names, files and lines, error codes, hosts, commit ids, versions, ids.
+
+Fails closed: a text that cannot be judged is replaced as a whole. Keeps no text between calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fixstream.schemas.records import ErrorEvent, Provenance
+from fixstream.triage.gates import Gates
+from fixstream.triage.secrets import assignments, personal, places, values, vendors
+from fixstream.triage.secrets.keys import Trust, judge
+from fixstream.triage.secrets.model import Detector, Find
+
+SCRUBBER_VERSION = "scrub-1"
+"""Written into every event; grows with every change of what is found."""
+
+FAILED = "[scrub_failed]"
+"""Stands for a whole text that could not be judged."""
+
+_MAX_PASSES = 6
+_MAX_REPEATED = 32
+_MARK = re.compile(rb"\[([a-z][a-z0-9]*(?:_[a-z0-9]+)*?)(?:_(\d{1,6}))?\]")
+_PERSONAL = frozenset({"ip", "email", "phone"})
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubberConfig:
+    """What to find."""
+
+    keep_private_ips: bool = False
+    """Leave addresses of private networks (10/8, 192.168/16, fd00::/8, ...) in the text."""
+
+
+class Numbering:
+    """Gives the values of one event their placeholders, in order of appearance."""
+
+    def __init__(self) -> None:
+        """Starts with no value known."""
+        self._marks: dict[bytes, bytes] = {}
+        self._counts: dict[str, int] = {}
+
+    def reserve(self, text: bytes) -> None:
+        """Keeps the numbers that placeholders already in `text` have."""
+        for kind, number in _MARK.findall(text):
+            name = kind.decode("ascii")
+            self._counts[name] = max(self._counts.get(name, 0), int(number or 1))
+
+    def mark(self, kind: str, value: bytes) -> bytes:
+        """Returns the placeholder for `value`."""
+        known = self._marks.get(value)
+        if known is None:
+            number = self._counts.get(kind, 0) + 1
+            self._counts[kind] = number
+            known = f"[{kind}]".encode() if number == 1 else f"[{kind}_{number}]".encode()
+            self._marks[value] = known
+        return known
+
+    def repeatable(self) -> list[bytes]:
+        """Returns values that would be recognised anywhere: long and random enough to be no word."""
+        found = [value for value in self._marks if values.looks_random(value, 8)]
+        return sorted(found, key=len, reverse=True)[:_MAX_REPEATED]
+
+
+def _merged(finds: Iterable[Find]) -> list[Find]:
+    """Joins overlapping finds; the surest names the kind."""
+    result: list[Find] = []
+    for find in sorted(finds):
+        if result and find.start < result[-1].end:
+            last = result[-1]
+            surer = find if find.rank < last.rank else last
+            result[-1] = Find(last.start, max(last.end, find.end), surer.kind, surer.rank)
+        else:
+            result.append(find)
+    return result
+
+
+class Scrubber:
+    """Finds and replaces. Immutable after construction; safe to share between threads."""
+
+    def __init__(self, config: ScrubberConfig | None = None) -> None:
+        """Compiles the detectors (a tenth of a second); make one and keep it."""
+        self._config = config or ScrubberConfig()
+        by_form = vendors.detectors()
+        by_name = assignments.detectors()
+        self._detectors: tuple[Detector, ...] = (
+            *by_form,
+            *by_name,
+            *places.detectors((*by_form, by_name[0])),
+            *personal.detectors(keep_private_ips=self._config.keep_private_ips),
+        )
+        self._gates = Gates(detector.gate for detector in self._detectors)
+
+    def scrub(self, text: str) -> str:
+        """Returns `text` without secrets; placeholders are numbered within this text."""
+        return self._scrub_all([text])[0]
+
+    def scrub_event(self, event: ErrorEvent) -> ErrorEvent:
+        """Returns the event with all its texts scrubbed under one numbering.
+
+        Ids (event, trace, span), service and times stay as they are.
+        """
+        texts = _texts_of(event)
+        clean = self._scrub_all(texts)
+        return _with_texts(event, clean)
+
+    def _scrub_all(self, texts: Sequence[str]) -> list[str]:
+        try:
+            return self._replaced(texts)
+        except Exception:  # noqa: BLE001  Fails closed: no text may leave that was not judged.
+            return [FAILED if text else text for text in texts]
+
+    def _replaced(self, texts: Sequence[str]) -> list[str]:
+        buffers = [text.encode("utf-8", "surrogatepass") for text in texts]
+        if not any(self._gates.open(buffer) for buffer in buffers):
+            return list(texts)
+        numbering: Numbering | None = None
+        changed = [False] * len(texts)
+        for index, buffer in enumerate(buffers):
+            for _ in range(_MAX_PASSES):
+                finds = self._finds(buffer)
+                if not finds:
+                    break
+                if numbering is None:
+                    numbering = Numbering()
+                    for other in buffers:
+                        numbering.reserve(other)
+                buffer = _replace(buffer, finds, numbering)
+                changed[index] = True
+            buffers[index] = buffer
+        if numbering is not None:
+            for index, buffer in enumerate(buffers):
+                for value in numbering.repeatable():
+                    if value in buffer:
+                        buffer = buffer.replace(value, numbering.mark("", value))
+                        changed[index] = True
+                buffers[index] = buffer
+        return [
+            buffer.decode("utf-8", "surrogatepass") if is_changed else text
+            for text, buffer, is_changed in zip(texts, buffers, changed, strict=True)
+        ]
+
+    def _finds(self, buffer: bytes) -> list[Find]:
+        finds: list[Find] = []
+        for index in self._gates.open(buffer):
+            finds.extend(self._detectors[index].find(buffer))
+        return _merged(finds) if finds else finds
+
+
+def _replace(buffer: bytes, finds: list[Find], numbering: Numbering) -> bytes:
+    pieces: list[bytes] = []
+    position = 0
+    for find in finds:
+        pieces.append(buffer[position : find.start])
+        pieces.append(numbering.mark(find.kind, buffer[find.start : find.end]))
+        position = find.end
+    pieces.append(buffer[position:])
+    return b"".join(pieces)
+
+
+def _texts_of(event: ErrorEvent) -> list[str]:
+    provenance = event.provenance
+    return [
+        event.message,
+        event.stack_trace or "",
+        event.error_type or "",
+        event.release or "",
+        event.environment,
+        event.severity_hint or "",
+        event.domain_hint or "",
+        event.correlation_id or "",
+        provenance.url if provenance else "",
+        (provenance.author or "") if provenance else "",
+        *(
+            f"{key}={value}" if _names_secret(key) else value
+            for key, value in event.attributes.items()
+        ),
+    ]
+
+
+def _names_secret(key: str) -> bool:
+    return judge(key[-120:]).trust is Trust.STRONG
+
+
+def _with_texts(event: ErrorEvent, clean: list[str]) -> ErrorEvent:
+    provenance = event.provenance
+    if provenance is not None:
+        provenance = Provenance(
+            url=clean[8],
+            author=clean[9] if provenance.author is not None else None,
+            license=provenance.license,
+            retrieved_at=provenance.retrieved_at,
+        )
+    attributes: Mapping[str, str] = {
+        key: text.removeprefix(f"{key}=") if _names_secret(key) else text
+        for key, text in zip(event.attributes, clean[10:], strict=True)
+    }
+    return replace(
+        event,
+        message=clean[0],
+        stack_trace=None if event.stack_trace is None else clean[1],
+        error_type=None if event.error_type is None else clean[2],
+        release=None if event.release is None else clean[3],
+        environment=clean[4],
+        severity_hint=None if event.severity_hint is None else clean[5],
+        domain_hint=None if event.domain_hint is None else clean[6],
+        correlation_id=None if event.correlation_id is None else clean[7],
+        provenance=provenance,
+        attributes=attributes,
+        scrubber=SCRUBBER_VERSION,
+    )

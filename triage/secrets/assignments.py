@@ -1,0 +1,182 @@
+"""Finds secrets by the name that they are assigned to, in the syntaxes of code and configuration.
+
+One RE2 pattern finds telling names with what separates them from a value (`=`, `: `, `=>`, a
+comma between quotes, `>` of an element, `"value":` beside a name, ...); `keys` judges the name and
+`values` reads and judges the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from fixstream.triage.secrets import values
+from fixstream.triage.secrets.checks import is_basic_credentials
+from fixstream.triage.secrets.keys import Trust, judge
+from fixstream.triage.secrets.model import KEYED, LOOSE, Detector, Find, compile_bytes
+
+_WORDS = (
+    "pass|pwd|pswd|psw|pw|kennwort|senha|contrasena|mdp|secret|token|key|auth|cred|bearer|cvv|cvc|otp|"
+    "mnemonic|psk|sess|sid|sig|salt|pin|cookie|jwt|pat|sas|assertion|nonce|ticket|code|seed|"
+    "hmac|hash|dsn|webhook|csrf|xsrf|login"
+)
+_NAME = rf"[\w.$-]*(?i:{_WORDS})[\w.$-]*"
+_CLOSE = r"(?:\\*[\"'`\]]{1,2}|%22|&quot;)?"
+_SEPARATORS = "|".join(
+    (
+        r"[ \t]*:[ \t]*[A-Za-z][\w.]*(?:\[\w+\])?\??[ \t]*=[ \t]*",  # typed: `name: str = `
+        r"[ \t]*(?:===?|!==?|:=|=>|\?\?=|\|\|=|=|:)[ \t]*",
+        r"(?:%3[DdAa]|%253[Dd]|\\u003[dD]|=3D)(?:%20|\+)*(?:%22)?",
+        r"[ \t]*\)?,[ \t]*",  # `define('NAME', `, `put("name", `
+        r"(?:[ \t]+[\w:.-]+=\"[^\"<>]*\")*[ \t]*>",  # `<name attr="x">`
+        r"[ \t]+(?:[\w:.-]+=\"[^\"<>]*\"[ \t]+)*?value=",  # `name="x" type="y" value=`
+        r"[ \t]*,[ \t\n]*\\*[\"']?value\\*[\"']?[ \t]*[:=][ \t]*",  # `"name": "X", "value": `
+        r"[ \t]*\n[ \t]*(?:value|Value):[ \t]+",  # `- name: X` over `value: `
+    )
+)
+_ASSIGNMENT = compile_bytes(rf"{_NAME}{_CLOSE}(?:{_SEPARATORS})")
+_SPLIT = re.compile(rb"^([\w.$-]*)((?:\\*[\"'`\]]{1,2}|%22|&quot;)?)(.*)$", re.S)
+_BLOCK_SCALAR = re.compile(rb"[|>][+-]?[ \t]*\r?\n[ \t]+")
+_LINE_START = re.compile(
+    rb"(?:^|[\r\n])[ \t]*(?:(?:export|set|setenv|ENV|ARG|-e|--env|let|const|var|-)[ \t]+)?[\"']?$"
+)
+_NEXT_PAIR = re.compile(rb"[;&,][ \t]*[A-Za-z][\w. -]*=")
+_HEADER_SCHEME = re.compile(
+    rb"(?i)(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|ssws|hmac|key)[ \t]+"
+)
+_MNEMONIC = re.compile(rb"[a-z]{3,8}(?: [a-z]{3,8}){11,23}\b")
+
+
+def _value_at(
+    text: bytes, name_start: int, separator: bytes, closed: bytes, position: int
+) -> tuple[int, int, bool]:
+    """Reads the value behind one separator."""
+    last = separator.strip()[-1:]
+    if last == b">" and not separator.strip().endswith((b"=>", b"->")):
+        return values.read_markup(text, position)
+    block = _BLOCK_SCALAR.match(text, position)
+    if block is not None:
+        position = block.end()
+    percent = b"%" in separator or b"%" in closed
+    before = text[max(0, name_start - 24) : name_start]
+    at_line_start = _LINE_START.search(before) is not None or name_start == 0
+    start, end, quoted = values.read(
+        text, position, whole_line=at_line_start and not percent, percent=percent
+    )
+    if at_line_start and not quoted:
+        pair = _NEXT_PAIR.search(text, start, end)
+        end = pair.start() if pair else end
+        while end > start and text[end - 1] in b",;)}]":
+            end -= 1
+    return start, end, quoted
+
+
+def _is_secret(trust: Trust, kind: str, value: bytes, quoted: bool) -> bool:
+    if values.is_stand_in(value):
+        return False
+    if trust is Trust.STRONG:
+        return not (values.is_prose(value) or (not quoted and values.is_expression(value)))
+    if kind == "credential" and is_basic_credentials(value):
+        return True
+    return values.looks_random(value)
+
+
+def _find(text: bytes) -> Iterator[Find]:
+    position, size = 0, len(text)
+    while position < size:
+        match = _ASSIGNMENT.search(text, position)
+        if match is None:
+            return
+        name_start, position = match.span()
+        parts = _SPLIT.match(text[name_start:position])
+        assert parts is not None
+        verdict = judge(parts[1][-120:].decode("latin-1"))
+        if verdict.trust is Trust.NONE:
+            continue
+        separator, closed = parts[3], parts[2]
+        following = text[position : position + 1]
+        if separator.strip() in (b",", b"),") and not (closed and following in b"\"'`\\"):
+            continue
+        start, end, quoted = _value_at(text, name_start, separator, closed, position)
+        if not quoted:
+            scheme = _HEADER_SCHEME.match(text, start)
+            if scheme is not None and scheme.end() > end:
+                start, end, quoted = values.read(
+                    text, scheme.end(), whole_line=False, percent=False
+                )
+        value = text[start:end]
+        if _is_secret(verdict.trust, verdict.kind, value, quoted):
+            phrase = _MNEMONIC.match(text, start)
+            end = max(end, phrase.end()) if phrase else end
+            rank = KEYED if verdict.trust is Trust.STRONG else LOOSE
+            yield Find(start, end, verdict.kind, rank)
+            position = max(position, end)
+
+
+def _spaced(prefix: str, *, rank: int, sure: bool) -> Detector:
+    """Makes a detector for a value that only white space divides from a telling word."""
+    compiled = compile_bytes(prefix)
+
+    def find(text: bytes) -> Iterator[Find]:
+        for match in compiled.finditer(text):
+            start, end, quoted = values.read(text, match.end(), whole_line=False, percent=False)
+            value = text[start:end].rstrip(b".,:;!?") if not quoted else text[start:end]
+            if values.is_stand_in(value) or values.is_prose(value):
+                continue
+            if sure or quoted or values.looks_random(value, 6):
+                yield Find(start, start + len(value), "password", rank)
+
+    return Detector("password", prefix, find)
+
+
+_PASSWORD_WORD = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
+_TELLING = (
+    r"(?i:\b(?:passw(?:or)?d|secret|token|api[ _-]?key|access[ _-]?key|secret[ _-]?key|private[ _-]?key|"
+    r"encryption[ _-]?key|signing[ _-]?key|credentials?|key|jwt|bearer|signature))"
+)
+_CONNECTORS = (
+    r"(?i:[ \t]*(?:[ \t\"'`(:=\[<,-]|was|is|value|of|for|with|provided|supplied|given|rejected|"
+    r"invalid|using|header|\\){1,4})"
+)
+_NEAR = compile_bytes(rf"{_TELLING}{_CONNECTORS}[\w+/=.~-]{{16}}")
+_CANDIDATE = re.compile(rb"[\w+/=.~-]{16,512}$")
+_RUN = re.compile(rb"[\w+/=.~-]{16,4096}")
+
+
+def _find_near(text: bytes) -> Iterator[Find]:
+    """Finds a random-looking run beside a telling word."""
+    for match in _NEAR.finditer(text):
+        run = _CANDIDATE.search(text, match.start(), match.end())
+        whole = _RUN.match(text, run.start()) if run else None
+        if whole is None:
+            continue
+        value = whole[0].rstrip(b".")
+        if values.looks_random(value) and values.PLACEHOLDER.match(value) is None:
+            yield Find(whole.start(), whole.start() + len(value), "secret", LOOSE)
+
+
+def detectors() -> tuple[Detector, ...]:
+    """Returns the detectors that go by names."""
+    return (
+        Detector("assignment", rf"(?i:{_WORDS})[\w.$-]*{_CLOSE}(?:{_SEPARATORS})", _find),
+        _spaced(rf"(?:^|[\s\"'`,\[])--?[\w-]*{_PASSWORD_WORD}[ \t]+", rank=KEYED, sure=True),
+        _spaced(
+            rf"(?i:\b(?:login|user|username|account|machine)[ \t]+[^\s]+[ \t]+{_PASSWORD_WORD}[ \t]+)",
+            rank=KEYED,
+            sure=True,
+        ),
+        _spaced(
+            rf"\b{_PASSWORD_WORD}(?i:[ \t]+(?:is|was|of|set to|changed to))?[ \t]+",
+            rank=LOOSE,
+            sure=False,
+        ),
+        _spaced(
+            r"(?i:identified[ \t]+(?:with[ \t]+[\w\"']+[ \t]+)?by[ \t]+(?:password[ \t]+|values[ \t]+)?)",
+            rank=KEYED,
+            sure=True,
+        ),
+        _spaced(r"(?i:\bpassword\()", rank=KEYED, sure=True),
+        _spaced(r"(?i:\b(?:requirepass|masterauth|sshpass[ \t]+-p)[ \t]+)", rank=KEYED, sure=True),
+        _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", rank=LOOSE, sure=False),
+        Detector("near", rf"{_TELLING}", _find_near),
+    )

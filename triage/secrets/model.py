@@ -1,0 +1,83 @@
+"""The shape of a detector. A detector finds; it never changes a text and never remembers one.
+
+All detectors work on UTF-8 bytes with RE2, so that the time is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import re2
+
+from fixstream.triage.gates import byte_options
+
+
+class Find(NamedTuple):
+    """A secret at `[start, end)` bytes of the text. Of overlapping finds the surer names the kind."""
+
+    start: int
+    end: int
+    kind: str
+    rank: int
+
+
+VENDOR, EXACT, KEYED, LOOSE = 0, 1, 2, 3
+"""Ranks: a vendor's own format; a checked form; told by its key; told by its neighbourhood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One way to find secrets.
+
+    `gate` is a cheap RE2 pattern that every text with a find has to contain: all gates are tried
+    in one pass, and only detectors whose gate is open run.
+    """
+
+    name: str
+    gate: str
+    find: Callable[[bytes], Iterator[Find]]
+
+
+OPTIONS = byte_options()
+
+
+def compile_bytes(pattern: str) -> re2._Regexp:
+    """Compiles an RE2 pattern for bytes."""
+    return re2.compile(pattern.encode("ascii"), OPTIONS)
+
+
+def by_pattern(
+    kind: str,
+    pattern: str,
+    *,
+    gate: str | None = None,
+    rank: int = VENDOR,
+    accept: Callable[[bytes], bool] | None = None,
+) -> Detector:
+    """Makes a detector whose whole match is the secret, if `accept` agrees."""
+    compiled = compile_bytes(pattern)
+
+    def find(text: bytes) -> Iterator[Find]:
+        for match in compiled.finditer(text):
+            start, end = match.span()
+            if accept is None or accept(text[start:end]):
+                yield Find(start, end, kind, rank)
+
+    return Detector(kind, gate or pattern, find)
+
+
+def after_prefix(
+    kind: str, prefix: str, value: str, *, gate: str | None = None, rank: int = KEYED
+) -> Detector:
+    """Makes a detector for a secret (`value`) that directly follows a telling `prefix`."""
+    compiled, tail = compile_bytes(prefix), compile_bytes(value)
+
+    def find(text: bytes) -> Iterator[Find]:
+        for match in compiled.finditer(text):
+            found = tail.match(text, match.end())
+            if found is not None and found.end() > found.start():
+                yield Find(found.start(), found.end(), kind, rank)
+
+    return Detector(kind, gate or prefix, find)

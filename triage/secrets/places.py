@@ -1,0 +1,295 @@
+"""Finds secrets by the place where they stand: URLs, connection strings, headers, files.
+
+Private keys in any wrapping, password hashes, cookies, `.pgpass` lines, calls with credentials.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+
+from fixstream.triage.secrets import values
+from fixstream.triage.secrets.checks import is_basic_credentials
+from fixstream.triage.secrets.model import (
+    EXACT,
+    KEYED,
+    LOOSE,
+    Detector,
+    Find,
+    after_prefix,
+    by_pattern,
+    compile_bytes,
+)
+
+_BEGIN = compile_bytes(r"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-----?")
+_END = compile_bytes(r"-----? ?END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-----?")
+_KEY_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s\\,\"'|>:-]|%[0-9A-Fa-f]{2})*")
+_KEY_TAIL = re.compile(rb"[A-Za-z0-9+/=\s\\]*$")
+_MAX_KEY = 16_384
+
+
+def _private_keys(text: bytes) -> Iterator[Find]:
+    """Finds whole keys, keys without an end, and ends without a beginning."""
+    position, size = 0, len(text)
+    while position < size:
+        begin, end = _BEGIN.search(text, position), _END.search(text, position)
+        if begin is None and end is None:
+            return
+        if end is not None and (begin is None or end.start() < begin.start()):
+            window = max(position, end.start() - _MAX_KEY)
+            tail = _KEY_TAIL.search(text[window : end.start()])
+            start = window + (tail.start() if tail else end.start() - window)
+            yield Find(start, end.end(), "private_key", EXACT)
+            position = end.end()
+            continue
+        assert begin is not None
+        if end is not None and end.start() - begin.end() <= _MAX_KEY:
+            stop = end.end()
+        else:
+            body = _KEY_BODY.match(text, begin.end(), min(size, begin.end() + _MAX_KEY))
+            stop = body.end() if body else begin.end()
+            while stop > begin.end() and text[stop - 1] in b" \t\r\n\"'\\,:|>-":
+                stop -= 1
+        yield Find(begin.start(), stop, "private_key", EXACT)
+        position = stop
+
+
+_AUTHORITY = compile_bytes(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|%3A%2F%2F)[^\s\"'<>`\\]*@")
+_HOSTLIKE = re.compile(rb"[\w.-]+(?::\d{1,5})?(?:[/?#,\s]|$)|\[[0-9a-fA-F:.]+\]")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*(?:://|%3A%2F%2F)")
+
+
+def _userinfo_end(text: bytes, start: int, end: int) -> int:
+    """Returns where the userinfo of an address at `start` ends, looking no further than `end`.
+
+    Usually that is the last `@` before the path. A password may itself hold `/`, `?` and `#`
+    against the rules; then what follows the `@` would not be a host.
+    """
+    stops = [place for char in (b"/", b"?", b"#") if (place := text.find(char, start, end)) >= 0]
+    authority = min(stops, default=end)
+    at = text.rfind(b"@", start, authority)
+    if at >= 0 and _HOSTLIKE.match(text, at + 1):
+        return at
+    if at < 0 and authority < end and re.match(rb"[^:@]*:\d{1,5}$|[^:@]*$", text[start:authority]):
+        return -1
+    return text.rfind(b"@", start, end)
+
+
+def _userinfo(text: bytes) -> Iterator[Find]:
+    """Finds the password of a URL's userinfo, or a token in place of the user's name."""
+    for match in _AUTHORITY.finditer(text):
+        scheme = _SCHEME.match(text, match.start())
+        assert scheme is not None
+        start = scheme.end()
+        end = _userinfo_end(text, start, match.end())
+        colon = text.find(b":", start, end)
+        if end < 0:
+            continue
+        if colon >= 0:
+            value = text[colon + 1 : end]
+            if value and not values.is_stand_in(value):
+                yield Find(colon + 1, end, "password", EXACT)
+        if colon < 0 or colon == end - 1:
+            user = text[start : colon if colon >= 0 else end]
+            if values.looks_random(user):
+                yield Find(start, start + len(user), "token", EXACT)
+        elif values.looks_random(text[start:colon], 24):
+            yield Find(start, colon, "token", EXACT)
+
+
+_ENCODED = compile_bytes(r"(?:^|[\s\"'=:,(\[{>])[A-Za-z0-9+/_-]{40,}={0,2}")
+
+
+def _is_hash(value: bytes) -> bool:
+    return b"$" in value[2:]
+
+
+_BEARER = re.compile(rb"[\w.~+/=-]{8,8192}")
+
+
+def _scheme_tokens(text: bytes) -> Iterator[Find]:
+    """Finds `Bearer x` and `Basic x` anywhere."""
+    for match in _AUTH_SCHEME.finditer(text):
+        run = _BEARER.match(text, match.end())
+        if run is None:
+            continue
+        value = run[0].rstrip(b".,")
+        word = text[match.start() : match.end()].strip(b" \"':=\\").lower()
+        basic = word.startswith(b"basic")
+        if is_basic_credentials(value) if basic else values.looks_random(value, 8):
+            yield Find(
+                run.start(), run.start() + len(value), "basic_auth" if basic else "token", KEYED
+            )
+
+
+_AUTH_SCHEME = compile_bytes(r"(?i:\b(?:bearer|basic)[ \t\"':=\\]+(?:%20)?)")
+_COOKIE_HEADER = compile_bytes(r"(?i:\bcookie2?\\?[\"']?[ \t]*[:=][ \t]*(?:b?\\?[\"'])?)")
+_COOKIE_PAIR = re.compile(rb"[ \t]*([\w.$!%*+^|~-]+)=([^;\s\"'\\,]*)[ \t]*;?")
+_PLAIN_COOKIE = re.compile(
+    rb"(?i)^(?:path|domain|expires|max-age|samesite|secure|httponly|priority|partitioned|version"
+    rb"|lang|language|locale|theme|tz|timezone|currency|country)$"
+)
+
+
+def _cookies(text: bytes) -> Iterator[Find]:
+    """Finds the values of cookies in `Cookie` and `Set-Cookie` headers; names and attributes stay."""
+    for match in _COOKIE_HEADER.finditer(text):
+        position = match.end()
+        while (pair := _COOKIE_PAIR.match(text, position)) is not None and pair.end() > position:
+            if not _PLAIN_COOKIE.match(pair[1]) and not values.is_stand_in(pair[2]):
+                yield Find(pair.start(2), pair.end(2), "cookie", KEYED)
+            position = pair.end()
+
+
+_LONG_HEADER = compile_bytes(
+    r"(?i:\b(?:proxy-)?authorization\\?[\"']?[ \t]*[:=][ \t]*\\?[\"']?(?:digest|aws4-hmac-sha256|oauth|hawk|negotiate|ntlm|signature)[ \t]+)"
+)
+_HEADER_FIELD = re.compile(
+    rb"(?i)(?:signature|response|nonce|cnonce|oauth_\w+|mac|credential)=\\?\"?([^\s\",\\]+)"
+)
+
+
+def _long_headers(text: bytes) -> Iterator[Find]:
+    """Finds the telling fields of authorization headers that have many."""
+    for match in _LONG_HEADER.finditer(text):
+        line_end = text.find(b"\n", match.end(), match.end() + 4096)
+        end = line_end if line_end >= 0 else min(len(text), match.end() + 4096)
+        fields = list(_HEADER_FIELD.finditer(text, match.end(), end))
+        for field in fields:
+            if not values.is_stand_in(field[1]):
+                yield Find(field.start(1), field.end(1), "authorization", KEYED)
+        run = _BEARER.match(text, match.end())
+        if not fields and run is not None:
+            yield Find(run.start(), run.end(), "authorization", KEYED)
+
+
+_PGPASS_LINE = compile_bytes(
+    r"(?m)^(?:localhost|\*|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+):(?:\d{4,5}|\*):[\w*.-]+:[\w*.@-]+:[^\s:]+$"
+)
+_SOURCE_FILE = re.compile(
+    rb"\.(?:py|js|ts|c|cc|cpp|h|hpp|go|rs|java|kt|rb|php|cs|scala|swift|m|pl|sh):"
+)
+
+
+def _pgpass(text: bytes) -> Iterator[Find]:
+    for match in _PGPASS_LINE.finditer(text):
+        start, end = match.span()
+        line = text[start:end]
+        value = line.rsplit(b":", 1)[1]
+        if not _SOURCE_FILE.search(line) and not values.is_stand_in(value):
+            yield Find(end - len(value), end, "password", KEYED)
+
+
+def _encoded(strong: tuple[Detector, ...]) -> Detector:
+    """Makes a detector for secrets wrapped in base64: it decodes a run and looks inside once."""
+
+    def find(text: bytes) -> Iterator[Find]:
+        for match in _ENCODED.finditer(text):
+            start, end = match.span()
+            run = text[start:end].lstrip(b" \t\r\n\f\v\"'=:,([{>")
+            start = end - len(run)
+            if run.startswith(b"eyJ") or values.PLACEHOLDER.match(run):
+                continue
+            try:
+                body = run.rstrip(b"=")[:8192].translate(_URL_SAFE)
+                decoded = binascii.a2b_base64(body + b"=" * (-len(body) % 4))
+            except (binascii.Error, ValueError):
+                continue
+            sample = decoded[:64]
+            if sum(32 <= byte < 127 or byte in b"\r\n\t" for byte in sample) < len(sample):
+                continue
+            if any(True for detector in strong for _ in detector.find(decoded)):
+                yield Find(start, end, "encoded_secret", LOOSE)
+
+    return Detector("encoded", r"[A-Za-z0-9+/_-]{40}", find)
+
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_QUOTED_ARG = r"[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
+_CALLS = (
+    r"(?i:login|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
+    r"passwordauthentication|usernamepassword\w*|networkcredential|\w*credentials?)"
+)
+
+
+def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
+    """Returns the detectors that go by places; `strong` ones are used inside encoded text."""
+    quoted = r"[^\"'\n]+"
+    return (
+        Detector("private_key", r"PRIVATE KEY", _private_keys),
+        after_prefix("private_key", r"Private-Lines: \d+\s+", r"(?:[A-Za-z0-9+/=]{4,}\s*)+"),
+        after_prefix("private_key", r"Private-MAC: ", r"[0-9a-f]{32,}"),
+        Detector("userinfo", r"(?:://|%3A%2F%2F)[^\s\"'<>`\\]*@", _userinfo),
+        _go_dsn(),
+        after_prefix("password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+"),
+        after_prefix(
+            "password", r"\bcurl\b[^\n|;]*[ \t](?:-u|--user)[ =]?[\"']?[^\s:\"']+:", r"[^\s\"']+"
+        ),
+        after_prefix("password", rf"\b{_CALLS}[ \t]*\([ \t]*{_QUOTED_ARG}[\"']", quoted),
+        after_prefix(
+            "password", r"(?i:\bsetbasicauth\([ \t]*[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*[\"'])", quoted
+        ),
+        after_prefix(
+            "password",
+            rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect|drivermanager\.getconnection)[ \t]*\([ \t]*){_QUOTED_ARG}{_QUOTED_ARG}[\"']",
+            quoted,
+        ),
+        by_pattern(
+            "password_hash",
+            r"\$(?:1|2[abxy]?|5|6|7|y|gy|apr1|md5|sha1|P|H|S|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*|bcrypt[\w-]*)\$[\w./$=,+-]{8,}",
+            gate=r"\$(?:\d\w?|y|gy|apr1|md5|sha1|P|H|S|argon2|scrypt|pbkdf2|bcrypt)[\w-]*\$",
+            rank=EXACT,
+            accept=_is_hash,
+        ),
+        by_pattern(
+            "password_hash",
+            r"\b(?:pbkdf2_sha\d+|bcrypt_sha256|scrypt|argon2)\$[\w./$=,+-]{20,}",
+            gate=r"(?:pbkdf2_sha|bcrypt_sha256|scrypt|argon2)\w*\$",
+            rank=EXACT,
+        ),
+        by_pattern(
+            "password_hash",
+            r"\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|SHA512)\}[\w+/=$.]{8,}",
+            gate=r"\{S?(?:SHA|MD5|MD|CRYPT)",
+            rank=EXACT,
+        ),
+        by_pattern("password_hash", r"\*[0-9A-F]{40}\b", rank=EXACT),
+        _des_hash(),
+        by_pattern("password_hash", r"\b[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::", rank=EXACT),
+        Detector("scheme", r"(?i:\b(?:bearer|basic)[ \t\"':=\\%])", _scheme_tokens),
+        Detector("cookie", r"(?i:cookie2?\\?[\"']?[ \t]*[:=])", _cookies),
+        Detector("long_header", r"(?i:authorization\\?[\"']?[ \t]*[:=])", _long_headers),
+        Detector("pgpass", r":(?:\d{4,5}|\*):[\w*.-]+:[\w*.@-]+:", _pgpass),
+        by_pattern("master_key", r"^[0-9a-f]{32}$", gate=r"^[0-9a-f]{32}$", rank=LOOSE),
+        _encoded(strong),
+    )
+
+
+def _go_dsn() -> Detector:
+    """Makes the detector for `user:password@tcp(host)` and `user:password@host:port`."""
+    whole = compile_bytes(
+        r"\b[\w.-]+:[^\s:@/\"'<>()]+@(?:(?:tcp|unix|udp)?\(|[A-Za-z0-9][\w.-]*:\d{2,5}\b)"
+    )
+
+    def find(text: bytes) -> Iterator[Find]:
+        for match in whole.finditer(text):
+            start, end = match.span()
+            colon, at = text.find(b":", start, end), text.rfind(b"@", start, end)
+            value = text[colon + 1 : at]
+            if text[max(0, start - 2) : start] != b"//" and not values.is_stand_in(value):
+                yield Find(colon + 1, at, "password", KEYED)
+
+    return Detector("dsn", r":[^\s:@/\"'<>()]+@(?:\(|\w+\(|[A-Za-z0-9][\w.-]*:\d)", find)
+
+
+def _des_hash() -> Detector:
+    """Makes the detector for traditional crypt(3) hashes in `shadow` and `passwd` lines."""
+    line = compile_bytes(r"(?m)^[a-z_][\w.-]*:[./0-9A-Za-z]{13}:\d*:\d*:")
+
+    def find(text: bytes) -> Iterator[Find]:
+        for match in line.finditer(text):
+            colon = text.find(b":", match.start())
+            yield Find(colon + 1, colon + 14, "password_hash", EXACT)
+
+    return Detector("des_hash", r":[./0-9A-Za-z]{13}:\d*:\d*:", find)

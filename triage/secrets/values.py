@@ -1,0 +1,147 @@
+"""Reads the value that follows a telling key, and judges whether it can be a secret.
+
+Refuses stand-ins (`${X}`, `****`, `<password>`), literals of code (`None`, `true`), expressions
+(`os.environ["X"]`) and the words with which error messages speak about a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+PLACEHOLDER = re.compile(rb"\[[a-z][a-z0-9]*(?:_[a-z0-9]+)*\]")
+"""What a scrubbed secret looks like; never scrubbed again."""
+
+_ESCAPED_QUOTE = re.compile(rb"(\\+)([\"'])")
+_OPENING = re.compile(rb"(?:[bBrRuUfFNn@L$]{1,2}(?=[\"'`])|<!\[CDATA\[)")
+_BARE = re.compile(rb"[^\s\"'`,;&<>(){}\[\]|\\]+")
+_BARE_LINE = re.compile(rb"[^\s\"'`]+")
+_PERCENT = re.compile(
+    rb"(?:[^\s\"'`,;&<>(){}\[\]|\\%]|%(?!26|22|27|2526|7[Dd]|5[Dd]|2[Cc]|3[Bb]|0[AaDd]|20))+"
+)
+_MARKUP = re.compile(rb"[^<>]{1,4096}")
+_QUOTED = {quote: re.compile(rb"(?:[^\\\n" + quote + rb"]|\\.)*") for quote in (b'"', b"'", b"`")}
+
+_NOTHING = re.compile(
+    rb"(?i)^(?:[*x.\-_#?\xe2\x80\xa2\xa6]+|null|none|nil|true|false|yes|no|on|off|undefined|nan|void|empty"
+    rb"|n/a|na|unset|default|any|str|string|bytes?|int|integer|char|bool|boolean|text|varchar.*|number|object"
+    rb"|required|optional|missing|invalid|expired|incorrect|wrong|prompt|ask|redacted|filtered"
+    rb"|masked|hidden|removed|secret|changeme_?placeholder|todo|self|this|file|env|basic|bearer|digest"
+    rb"|plain|md5|sha\d*|bcrypt|scram-sha-\d+|peer|trust|eof|enabled|disabled|private|public)$"
+)
+_STAND_IN = re.compile(
+    rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]"
+    rb"|:\w+|\?|@\w+|#\{.*)$",
+    re.S,
+)
+_EXPRESSION = re.compile(
+    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+|process\.env\b.*|os\.(?:environ|getenv)\b.*"
+    rb"|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
+    re.S,
+)
+_PROSE = frozenset(
+    b"a an and are as at authentication be been but by can cannot check contains could did do does "
+    b"doesn't either empty enter entered expected expires failed failure field for found from given "
+    b"has have hash if in incorrect invalid is isn't it length less longer match may mismatch "
+    b"missing more must name need needs neither no not null of or please provided reset rejected "
+    b"required security session should shorter string supplied than that the then there this to too "
+    b"unable unknown unexpected unsupported update updated use used user value valid verification "
+    b"was wasn't were when which while will with without wrong you your validation error errors "
+    b"changed change denied because before after against policy protected prompt request response "
+    b"server service type was: got set still already only during into on so does not parse parsing "
+    b"authenticated authorized refused ok success successful null, accepted strength weak strong "
+    b"placeholder callback handler manager provider format encoding refresh revoked signature "
+    b"audience issuer decoding decode decrypt character characters delimiter near line column end".split()
+)
+_HEX = re.compile(rb"^[0-9a-fA-F]+$")
+_UUID = re.compile(rb"^\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$")
+_NUMBERISH = re.compile(rb"^[\d.,:+TZ/-]+[a-zA-Z%]{0,3}$")
+_PATHISH = re.compile(
+    rb"^(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|^[a-z][a-z0-9+.-]*://", re.I
+)
+_DOTTED = re.compile(rb"^[A-Za-z_][\w-]*(?:[.:/\\$][A-Za-z_][\w$-]*)+$")
+_WORDS = re.compile(rb"^[A-Za-z]+(?:[-_ ][A-Za-z]+)*$")
+
+
+def entropy(value: bytes) -> float:
+    """Returns the Shannon entropy of the bytes of `value`, in bits a byte."""
+    size = len(value)
+    counts = {byte: value.count(byte) for byte in set(value)}
+    return -sum(n / size * math.log2(n / size) for n in counts.values())
+
+
+def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> tuple[int, int, bool]:
+    """Finds the value that begins at `position`: its start, its end, and whether it is quoted.
+
+    An empty range means that there is no value. `whole_line` reads a bare value up to white space
+    (environment files); `percent` ends it at an encoded delimiter too.
+    """
+    if text[position : position + 1] == b"[" and PLACEHOLDER.match(text, position):
+        return position, position, False
+    opening = _OPENING.match(text, position)
+    if opening is not None:
+        position = opening.end()
+        if opening[0].startswith(b"<!"):
+            end = text.find(b"]]>", position, position + 4096)
+            return position, position if end < 0 else end, True
+    escaped = _ESCAPED_QUOTE.match(text, position)
+    if escaped is not None:
+        start = escaped.end()
+        end = text.find(escaped[0], start, start + 8192)
+        line = text.find(b"\n", start, start + 8192)
+        ends = [place for place in (end, line) if place >= 0]
+        return start, min(ends) if ends else min(len(text), start + 8192), True
+    quote = text[position : position + 1]
+    if quote in _QUOTED:
+        body = _QUOTED[quote].match(text, position + 1)
+        assert body is not None
+        return position + 1, body.end(), True
+    pattern = _PERCENT if percent else _BARE_LINE if whole_line else _BARE
+    found = pattern.match(text, position)
+    return (position, found.end(), False) if found else (position, position, False)
+
+
+def read_markup(text: bytes, position: int) -> tuple[int, int, bool]:
+    """Finds the text content of an element that begins at `position`."""
+    found = _MARKUP.match(text, position)
+    return (position, found.end(), True) if found else (position, position, True)
+
+
+def is_stand_in(value: bytes) -> bool:
+    """Tells whether the value stands for a secret, or for nothing."""
+    stripped = value.strip()
+    return (
+        not stripped
+        or PLACEHOLDER.fullmatch(stripped) is not None
+        or _NOTHING.match(stripped) is not None
+        or _STAND_IN.match(stripped) is not None
+    )
+
+
+def is_prose(value: bytes) -> bool:
+    """Tells whether the value is what a message says about a secret."""
+    words = value.lower().split()
+    if len(words) == 1:
+        return words[0].strip(b".,:;!?") in _PROSE
+    return sum(word.strip(b".,:;!?'\"") in _PROSE for word in words[:12]) >= min(2, len(words) - 1)
+
+
+def is_expression(value: bytes) -> bool:
+    """Tells whether a bare value is code that fetches the secret, not the secret."""
+    return _EXPRESSION.match(value) is not None
+
+
+def looks_random(value: bytes, min_length: int = 16) -> bool:
+    """Tells whether a value without a sure key looks like a key or token.
+
+    Refuses ids that engineers need: UUIDs, numbers, dates, paths, addresses, dotted names, words.
+    """
+    if not min_length <= len(value) <= 4096 or _UUID.match(value):
+        return False
+    if any(form.match(value) for form in (_NUMBERISH, _PATHISH, _DOTTED, _WORDS)):
+        return False
+    has_digit = any(48 <= byte <= 57 for byte in value)
+    has_letter = any(65 <= byte <= 90 or 97 <= byte <= 122 for byte in value)
+    if not (has_digit and has_letter):
+        return False
+    return entropy(value) >= (2.8 if _HEX.match(value) else 3.0)

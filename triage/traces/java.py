@@ -1,0 +1,73 @@
+"""Traces of the JVM: Java, Kotlin, Scala, Groovy, Clojure, with causes and suppressed exceptions.
+
+Refuses text without an `at package.Class.method(Source)` frame.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
+
+GATE = r"\bat [\w$./@<>-]+\.[\w$<>-]+ ?\((?:[\w$-]+\.(?:java|kt|scala|groovy|clj)|Native Method|Unknown Source)"
+
+_FRAME = re.compile(
+    r"^[^\n]{0,200}?\bat (?:[\w.@-]+/{1,2})*(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"
+    r"\((?P<source>[^()\n]{0,300})\)",
+    re.M,
+)
+_CAUSE = re.compile(r"^[^\n]{0,200}?\b(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.M)
+_HEADER = re.compile(
+    r"(?:^|[\s\"\]])(?P<type>(?:[A-Za-z_]\w*\.)+[A-Z_]\w*(?:\$\w+)*|[A-Z]\w*(?:Exception|Error|Failure))"
+    r"(?=[:\s]|$)(?:: ?(?P<message>[^\n]*))?"
+)
+_LIBRARY = (
+    "java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "kotlin.", "kotlinx.", "scala.",
+    "groovy.", "clojure.", "android.", "androidx.", "dalvik.", "org.apache.tomcat.",
+    "org.apache.catalina.", "org.apache.coyote.", "org.springframework.", "org.junit.", "junit.",
+    "org.eclipse.jetty.", "org.mortbay.", "io.netty.", "reactor.", "io.reactivex.",
+    "org.hibernate.", "com.fasterxml.", "com.google.common.", "okhttp3.", "retrofit2.",
+    "org.codehaus.", "org.gradle.", "org.testng.", "akka.", "play.", "com.zaxxer.", "org.jboss.",
+    "io.undertow.", "io.vertx.", "org.slf4j.", "ch.qos.logback.", "org.apache.maven.",
+    "org.apache.http.", "org.apache.commons.", "org.mockito.", "com.mysql.", "org.postgresql.",
+    "oracle.jdbc.", "feign.", "rx.",
+)  # fmt: skip
+
+
+def _frame(match: re.Match[str]) -> Frame:
+    path, source = match["path"], match["source"]
+    file, _, number = source.partition(":")
+    return Frame(
+        function=match["function"],
+        file=file if "." in file else None,
+        line=int(number[:9]) if number[:9].isdecimal() else None,
+        module=path,
+        in_app=not path.startswith(_LIBRARY),
+    )
+
+
+def _exception(header: str, body: str) -> ParsedException | None:
+    frames = tuple(_frame(match) for match in _FRAME.finditer(body))[:MAX_FRAMES]
+    found = _HEADER.search(header[-4000:])
+    if not frames and found is None:
+        return None
+    if found is None:
+        return ParsedException(None, short_message(header), frames)
+    return ParsedException(found["type"], short_message(found["message"] or ""), frames)
+
+
+def parse(text: str) -> tuple[ParsedException, ...] | None:
+    """Reads a JVM trace: the deepest `Caused by` is the root; suppressed ones are left out."""
+    first = _FRAME.search(text)
+    if first is None:
+        return None
+    marks = list(_CAUSE.finditer(text))
+    end = marks[0].start() if marks else len(text)
+    head = text[: min(first.start(), end)]
+    chain = [_exception(head, text[first.start() : end] if first.start() < end else "")]
+    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+        if mark["what"] == "Caused by":
+            body = text[mark.end() : following.start() if following else len(text)]
+            chain.append(_exception(mark["rest"], body))
+    found = [exception for exception in chain if exception is not None]
+    return tuple(found[::-1]) or None

@@ -1,0 +1,74 @@
+"""Python tracebacks: chained exceptions, exception groups, syntax errors.
+
+Refuses text without a `File "...", line N` frame.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
+
+GATE = r'File "[^"\n]+", line \d+'
+
+_FRAME = re.compile(
+    r'^[ \t|+]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?', re.M
+)
+_BLOCK = re.compile(
+    r"^[ \t|+-]*(?:Exception Group )?Traceback \(most recent call last\):?[ \t]*$", re.M
+)
+_ERROR = re.compile(r"^[ \t|]*(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>[^\n]*)|:?[ \t]*$)", re.M)
+_CAUSE = "The above exception was the direct cause of the following exception"
+_CONTEXT = "During handling of the above exception, another exception occurred"
+_LIBRARY = re.compile(
+    r"site-packages/|dist-packages/|/lib/python\d|\\lib\\|<frozen |/versions/third_party/"
+    r"|python\d[\d.]*\.zip/|/python\d[\w.]*_lib/",
+    re.I,
+)
+_PACKAGE = re.compile(r"(?:site-packages|dist-packages|lib/python\d[\d.]*|lib)[/\\]", re.I)
+
+
+def _module(file: str) -> str:
+    """Names the module as it would be imported: what follows the library folder, or two folders."""
+    path = _PACKAGE.split(file)[-1].replace("\\", "/")
+    path = path.removesuffix(".py").removesuffix("/__init__")
+    parts = [part for part in path.split("/") if part]
+    return ".".join(parts if _LIBRARY.search(file) else parts[-2:])
+
+
+def _frame(match: re.Match[str]) -> Frame:
+    file = match["file"]
+    return Frame(
+        function=(match["function"] or "<module>").strip(),
+        file=file,
+        line=int(match["line"][:9]),
+        module=_module(file),
+        in_app=_LIBRARY.search(file) is None,
+    )
+
+
+def _exception(block: str) -> ParsedException | None:
+    """Reads one block: everything from behind one `Traceback` line to the next."""
+    matches = list(_FRAME.finditer(block))
+    if not matches:
+        return None
+    frames = tuple(_frame(match) for match in matches[-MAX_FRAMES:])[::-1]
+    tail = block[matches[-1].end() :]
+    margin = len(matches[0][0]) - len(matches[0][0].lstrip(" \t|+"))
+    for error in _ERROR.finditer(tail):
+        indent = len(error[0]) - len(error[0].lstrip(" \t|+"))
+        if indent < max(margin, 1):
+            message = error["message"] or ""
+            return ParsedException(error["type"], short_message(message), frames)
+    return ParsedException(None, "", frames)
+
+
+def parse(text: str) -> tuple[ParsedException, ...] | None:
+    """Reads a Python traceback; the blocks of a chain already stand root cause first."""
+    starts = list(_BLOCK.finditer(text))
+    blocks = [
+        text[start.end() : following.start() if following else len(text)]
+        for start, following in zip(starts, [*starts[1:], None], strict=True)
+    ] or [text]
+    exceptions = [found for block in blocks if (found := _exception(block)) is not None]
+    return tuple(exceptions) or None
