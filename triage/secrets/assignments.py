@@ -35,7 +35,7 @@ _SEPARATORS = "|".join(
     )
 )
 _ASSIGNMENT = compile_bytes(rf"{_NAME}{_CLOSE}(?:{_SEPARATORS})")
-_SPLIT = re.compile(rb"^([\w.$-]*)((?:\\*[\"'`\]]{1,2}|%22|&quot;)?)(.*)$", re.S)
+_SPLIT = re.compile(rb"^([\w.$-]*)((?:\\*[\"'`\]]{1,2}|%22|&quot;)?)(.*)$", re.DOTALL)
 _BLOCK_SCALAR = re.compile(rb"[|>][+-]?[ \t]*\r?\n[ \t]+")
 _LINE_START = re.compile(
     rb"(?:^|[\r\n])[ \t]*(?:(?:export|set|setenv|ENV|ARG|-e|--env|let|const|var|-)[ \t]+)?[\"']?$"

@@ -34,7 +34,7 @@ def _is_version(text: bytes, start: int, end: int) -> bool:
     before = text[max(0, start - 24) : start]
     if text[end : end + 2][:1] == b"." and text[end + 1 : end + 2].isdigit():
         return True
-    if before[-1:] == b"." or before[-2:-1].isdigit() and before[-1:] in b".,":
+    if before[-1:] == b"." or (before[-2:-1].isdigit() and before[-1:] in b".,"):
         return True
     if _VERSION_WORD.search(before) or _FILE_AFTER.match(text, end):
         return True

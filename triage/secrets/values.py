@@ -32,12 +32,12 @@ _NOTHING = re.compile(
 _STAND_IN = re.compile(
     rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]"
     rb"|:\w+|\?|@\w+|#\{.*)$",
-    re.S,
+    re.DOTALL,
 )
 _EXPRESSION = re.compile(
     rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+|process\.env\b.*|os\.(?:environ|getenv)\b.*"
     rb"|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
-    re.S,
+    re.DOTALL,
 )
 _PROSE = frozenset(
     b"a an and are as at authentication be been but by can cannot check contains could did do does "
@@ -57,7 +57,7 @@ _HEX = re.compile(rb"^[0-9a-fA-F]+$")
 _UUID = re.compile(rb"^\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$")
 _NUMBERISH = re.compile(rb"^[\d.,:+TZ/-]+[a-zA-Z%]{0,3}$")
 _PATHISH = re.compile(
-    rb"^(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|^[a-z][a-z0-9+.-]*://", re.I
+    rb"^(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|^[a-z][a-z0-9+.-]*://", re.IGNORECASE
 )
 _DOTTED = re.compile(rb"^[A-Za-z_][\w-]*(?:[.:/\\$][A-Za-z_][\w$-]*)+$")
 _WORDS = re.compile(rb"^[A-Za-z]+(?:[-_ ][A-Za-z]+)*$")

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import re
 
-from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
+from fixstream.triage.traces.model import (
+    MAX_FRAMES,
+    Frame,
+    ParsedException,
+    short_message,
+    with_ends,
+)
 
 GATE = r"\bat [\w$./@<>-]+\.[\w$<>-]+ ?\((?:[\w$-]+\.(?:java|kt|scala|groovy|clj)|Native Method|Unknown Source)"
 
 _FRAME = re.compile(
     r"^[^\n]{0,200}?\bat (?:[\w.@-]+/{1,2})*(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"
     r"\((?P<source>[^()\n]{0,300})\)",
-    re.M,
+    re.MULTILINE,
 )
-_CAUSE = re.compile(r"^[^\n]{0,200}?\b(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.M)
+_CAUSE = re.compile(
+    r"^[^\n]{0,200}?\b(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.MULTILINE
+)
 _HEADER = re.compile(
     r"(?:^|[\s\"\]])(?P<type>(?:[A-Za-z_]\w*\.)+[A-Z_]\w*(?:\$\w+)*|[A-Z]\w*(?:Exception|Error|Failure))"
     r"(?=[:\s]|$)(?:: ?(?P<message>[^\n]*))?"
@@ -65,9 +73,9 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
     end = marks[0].start() if marks else len(text)
     head = text[: min(first.start(), end)]
     chain = [_exception(head, text[first.start() : end] if first.start() < end else "")]
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
+    for mark, limit in with_ends(marks, len(text)):
         if mark["what"] == "Caused by":
-            body = text[mark.end() : following.start() if following else len(text)]
+            body = text[mark.end() : limit]
             chain.append(_exception(mark["rest"], body))
     found = [exception for exception in chain if exception is not None]
     return tuple(found[::-1]) or None

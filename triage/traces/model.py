@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,6 +54,12 @@ Parser = Callable[[str], tuple[ParsedException, ...] | None]
 
 MAX_FRAMES = 256
 """Frames kept for each exception: the innermost ones. A deep recursion repeats itself anyway."""
+
+
+def with_ends(marks: Sequence[re.Match[str]], size: int) -> Iterator[tuple[re.Match[str], int]]:
+    """Yields each mark with the place where the next one begins, or `size` for the last."""
+    for index, mark in enumerate(marks):
+        yield mark, marks[index + 1].start() if index + 1 < len(marks) else size
 
 
 def short_message(message: str) -> str:

@@ -7,25 +7,34 @@ from __future__ import annotations
 
 import re
 
-from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
+from fixstream.triage.traces.model import (
+    MAX_FRAMES,
+    Frame,
+    ParsedException,
+    short_message,
+    with_ends,
+)
 
 GATE = r'File "[^"\n]+", line \d+'
 
 _FRAME = re.compile(
-    r'^[ \t|+]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?', re.M
+    r'^[ \t|+]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?',
+    re.MULTILINE,
 )
 _BLOCK = re.compile(
-    r"^[ \t|+-]*(?:Exception Group )?Traceback \(most recent call last\):?[ \t]*$", re.M
+    r"^[ \t|+-]*(?:Exception Group )?Traceback \(most recent call last\):?[ \t]*$", re.MULTILINE
 )
-_ERROR = re.compile(r"^[ \t|]*(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>[^\n]*)|:?[ \t]*$)", re.M)
+_ERROR = re.compile(
+    r"^[ \t|]*(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>[^\n]*)|:?[ \t]*$)", re.MULTILINE
+)
 _CAUSE = "The above exception was the direct cause of the following exception"
 _CONTEXT = "During handling of the above exception, another exception occurred"
 _LIBRARY = re.compile(
     r"site-packages/|dist-packages/|/lib/python\d|\\lib\\|<frozen |/versions/third_party/"
     r"|python\d[\d.]*\.zip/|/python\d[\w.]*_lib/",
-    re.I,
+    re.IGNORECASE,
 )
-_PACKAGE = re.compile(r"(?:site-packages|dist-packages|lib/python\d[\d.]*|lib)[/\\]", re.I)
+_PACKAGE = re.compile(r"(?:site-packages|dist-packages|lib/python\d[\d.]*|lib)[/\\]", re.IGNORECASE)
 
 
 def _module(file: str) -> str:
@@ -66,9 +75,6 @@ def _exception(block: str) -> ParsedException | None:
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a Python traceback; the blocks of a chain already stand root cause first."""
     starts = list(_BLOCK.finditer(text))
-    blocks = [
-        text[start.end() : following.start() if following else len(text)]
-        for start, following in zip(starts, [*starts[1:], None], strict=True)
-    ] or [text]
+    blocks = [text[start.end() : limit] for start, limit in with_ends(starts, len(text))] or [text]
     exceptions = [found for block in blocks if (found := _exception(block)) is not None]
     return tuple(exceptions) or None
