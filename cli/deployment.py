@@ -20,7 +20,9 @@ from typing import Self
 import httpx
 
 from fixstream.runtime.process import GuardedProcess
+from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.errors import StartFailed
+from fixstream.schemas.topics import DEFAULT_PREFIX
 
 Tell = Callable[[str], None]
 """Takes one line about what is going on, for the person who waits."""
@@ -36,6 +38,8 @@ class DeploymentConfig:
     """Holds the broker's log, the models and the services' log files."""
     bootstrap_servers: str | None = None
     """A Kafka that is already there; None starts the embedded broker."""
+    topic_prefix: str = DEFAULT_PREFIX
+    """What the names of topics and groups start with."""
     kafka_port: int = 0
     """The embedded broker's port; 0 takes a free one."""
     rest_port: int = 8080
@@ -85,6 +89,13 @@ class Deployment:
         self._stack.close()
 
     @property
+    def kafka(self) -> KafkaSettings:
+        """How to reach this deployment's topics."""
+        return KafkaSettings(
+            bootstrap_servers=self.bootstrap_servers, topic_prefix=self.config.topic_prefix
+        )
+
+    @property
     def rest_url(self) -> str:
         """Base address of REST and the web page."""
         return f"http://127.0.0.1:{self.config.rest_port}"
@@ -97,6 +108,7 @@ class Deployment:
         """The environment that services of this deployment run in."""
         ours = {
             "FIXSTREAM_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "FIXSTREAM_TOPIC_PREFIX": self.config.topic_prefix,
             "FIXSTREAM_INFERENCE_PORT": str(self.config.rest_port),
             "CHECKPOINT_DIR": str(self.config.data_dir / "models"),
             "FIXSTREAM_STREAMS_DATA_DIR": str(self.config.data_dir / "streams"),
@@ -146,11 +158,10 @@ class Deployment:
 
     def _apply_topics(self) -> None:
         from fixstream.cli.operate import apply_all_topics
-        from fixstream.runtime.settings import KafkaSettings
 
-        kafka = KafkaSettings(bootstrap_servers=self.bootstrap_servers)
-        report = apply_all_topics(kafka)
-        self._tell(f"topics are ready: {report.summary()}")
+        report = apply_all_topics(self.kafka)
+        report.require()
+        self._tell(f"topics: {len(report.created)} created, {len(report.unchanged)} unchanged")
 
     def _start_service(self, stack: ExitStack, service: str) -> None:
         self.health_ports[service] = self.config.rest_port if service == "serve" else free_port()

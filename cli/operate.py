@@ -13,7 +13,7 @@ from fixstream.cli.console import out, tell
 
 if TYPE_CHECKING:
     from fixstream.runtime.settings import KafkaSettings
-    from fixstream.runtime.topics_admin import TopicsReport
+    from fixstream.runtime.topics_admin import PlannedTopic, TopicsReport
 
 DEFAULT_DATA_DIR = Path(".fixstream")
 RESTART_PAUSE_S = 2.0
@@ -34,11 +34,15 @@ def up(
     With FIXSTREAM_BOOTSTRAP_SERVERS set, that Kafka is used and no broker is started.
     """
     from fixstream.cli.deployment import Deployment, DeploymentConfig
+    from fixstream.runtime.settings import KafkaSettings, load_settings
     from fixstream.runtime.stopping import StopSignal
 
+    kafka = load_settings(KafkaSettings)
+    has_kafka = bool(os.environ.get("FIXSTREAM_BOOTSTRAP_SERVERS"))
     config = DeploymentConfig(
         data_dir=data_dir.absolute(),
-        bootstrap_servers=os.environ.get("FIXSTREAM_BOOTSTRAP_SERVERS") or None,
+        bootstrap_servers=kafka.bootstrap_servers if has_kafka else None,
+        topic_prefix=kafka.topic_prefix,
         kafka_port=kafka_port,
         rest_port=port,
     )
@@ -79,13 +83,33 @@ def apply() -> None:
     from fixstream.runtime.settings import KafkaSettings, load_settings
 
     report = apply_all_topics(load_settings(KafkaSettings))
-    for line in report.lines():
-        out.print(line)
+    for name in report.created:
+        out.print(f"created    {name}")
+    for name in report.unchanged:
+        out.print(f"unchanged  {name}")
+    for difference in report.differing:
+        out.print(f"differs    {difference}", markup=False)
+    report.require()
 
 
 def apply_all_topics(kafka: KafkaSettings) -> TopicsReport:
     """Applies our topics and the ones that Faust would else create by itself, with its defaults."""
     from fixstream.runtime.topics_admin import apply_topics
-    from fixstream.streams.service import faust_topics
 
-    return apply_topics(kafka, extra=faust_topics(kafka))
+    return apply_topics(kafka, extra=_faust_topics(kafka))
+
+
+def verify_all_topics(kafka: KafkaSettings) -> TopicsReport:
+    """Compares all topics with their plan and changes nothing."""
+    from fixstream.runtime.topics_admin import verify_topics
+
+    return verify_topics(kafka, extra=_faust_topics(kafka))
+
+
+def _faust_topics(kafka: KafkaSettings) -> list[PlannedTopic]:
+    from fixstream.runtime.settings import load_settings
+    from fixstream.runtime.topics_admin import TopicsSettings, plan_topic
+    from fixstream.streams.settings import StreamsSettings, faust_topics
+
+    topics = load_settings(TopicsSettings)
+    return [plan_topic(t, kafka, topics) for t in faust_topics(load_settings(StreamsSettings))]

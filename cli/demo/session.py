@@ -14,19 +14,19 @@ import httpx
 from fixstream.cli.audit.reading import audit_topics
 from fixstream.cli.demo.probe import Probe
 from fixstream.cli.demo.story import Story
-from fixstream.cli.demo.summary import Summary
+from fixstream.cli.demo.summary import ShopFigures, Summary
 from fixstream.cli.demo.view import open_screen
 from fixstream.cli.demo.watch import TopicWatcher, read_training
 from fixstream.cli.deployment import Deployment, DeploymentConfig, Tell, choose_port, free_port
 from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.process import GuardedProcess
-from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.errors import Misconfigured, StartFailed
 
 MARKER = "made-by-fixstream-demo"
 REFRESH_S = 0.5
 SHOP_START_TIMEOUT_S = 30.0
+SHOP_STOP_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 60.0
 DRAIN_QUIET_S = 3.0
 """How long nothing may move before the flow counts as drained; over the batch window's age."""
@@ -76,7 +76,7 @@ class DemoSession:
             return self._run_in(deployment, stop)
 
     def _run_in(self, deployment: Deployment, stop: StopSignal) -> Summary:
-        kafka = KafkaSettings(bootstrap_servers=deployment.bootstrap_servers)
+        kafka = deployment.kafka
         with ExitStack() as stack:
             watcher = TopicWatcher(kafka, self._story, SystemClock())
             watcher.start()
@@ -86,8 +86,8 @@ class DemoSession:
             probe.start()
             stack.callback(probe.stop)
             elapsed_s = self._watch(deployment, watcher, stop)
-            shop_stats = httpx.get(f"{shop_url}/_stats", timeout=5.0).json()
             self._tell("the shop closes; waiting until every error has its answer")
+            shop_stats = httpx.post(f"{shop_url}/_stop", timeout=SHOP_STOP_TIMEOUT_S).json()
             shop.terminate(timeout_s=15.0)
             self._drain(watcher)
             probe.stop()
@@ -96,8 +96,7 @@ class DemoSession:
         return Summary(
             audit=audit_topics(kafka),
             story=self._story.snapshot(),
-            num_shop_requests=int(shop_stats["requests"]),
-            num_faults_raised=int(shop_stats["faults"]),
+            shop=ShopFigures(**shop_stats),
             elapsed_s=elapsed_s,
         )
 

@@ -11,13 +11,27 @@ from fixstream.cli.demo.story import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShopFigures:
+    """What the shop says of itself after its last customer; counts."""
+
+    requests: int
+    faults: int
+    """Requests that ended in an exception."""
+    accepted: int
+    """Events that its sink took."""
+    delivered: int
+    """Events that Kafka acknowledged."""
+    dropped: int
+    """Events that the sink gave up, counted by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """All figures of a demo that has ended."""
 
     audit: AuditReport
     story: Snapshot
-    num_shop_requests: int
-    num_faults_raised: int
+    shop: ShopFigures
     elapsed_s: float
 
     @property
@@ -26,6 +40,12 @@ class Summary:
         faults = list(self.audit.unaccounted)
         if self.audit.num_raw == 0:
             faults.append("no error event arrived")
+        if self.audit.num_raw < self.shop.delivered:
+            faults.append(f"{self.shop.delivered - self.audit.num_raw} delivered events are gone")
+        if self.shop.accepted != self.shop.delivered:
+            faults.append(
+                f"{self.shop.accepted - self.shop.delivered} events did not leave the shop"
+            )
         if self.story.num_failed_requests:
             faults.append(f"{self.story.num_failed_requests} REST requests failed")
         unanswered = self.audit.num_triaged - self.audit.num_suggested
@@ -36,12 +56,13 @@ class Summary:
 
 def draw_summary(summary: Summary) -> Table:
     """The summary as a table."""
-    audit, story = summary.audit, summary.story
+    audit, story, shop = summary.audit, summary.story, summary.shop
     table = Table(title=f"fixstream demo: {summary.elapsed_s:.0f} s of traffic", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
     rows: list[tuple[str, str]] = [
-        ("requests to the shop", f"{summary.num_shop_requests}"),
+        ("requests to the shop", f"{shop.requests}, {shop.faults} failed for real"),
+        ("dropped by its sink", f"{shop.dropped}"),
         ("errors in", f"{audit.num_raw}"),
         ("triaged", f"{audit.num_triaged} in {story.num_groups} groups"),
         ("batched", f"{audit.num_batched} examples + {audit.num_collapsed} collapsed"),

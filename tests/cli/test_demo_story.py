@@ -9,7 +9,7 @@ import pytest
 
 from fixstream.cli.audit.ledger import AuditReport
 from fixstream.cli.demo.story import MAX_PENDING, Story
-from fixstream.cli.demo.summary import Summary
+from fixstream.cli.demo.summary import ShopFigures, Summary
 from fixstream.cli.demo.view import status_line
 from fixstream.schemas.enums import EventSource, FixOrigin, LabelSource, UpdateKind
 from fixstream.schemas.records import (
@@ -158,12 +158,14 @@ EMPTY = AuditReport(
 )
 
 
-def summary(story: Story, audit: AuditReport = EMPTY) -> Summary:
+SHOP = ShopFigures(requests=1, faults=1, accepted=0, delivered=0, dropped=0)
+
+
+def summary(story: Story, audit: AuditReport = EMPTY, shop: ShopFigures = SHOP) -> Summary:
     return Summary(
         audit=audit,
         story=story.snapshot(),
-        num_shop_requests=1,
-        num_faults_raised=1,
+        shop=shop,
         elapsed_s=1.0,
     )
 
@@ -178,3 +180,12 @@ def test_each_shortfall_is_named() -> None:
     assert summary(story).faults == ("no error event arrived", "1 REST requests failed")
     unanswered = summary(Story(), replace(EMPTY, num_raw=2, num_triaged=2, num_suggested=1)).faults
     assert unanswered == ("1 triaged errors have no suggestion",)
+
+
+def test_events_between_shop_and_topic_are_accounted_for() -> None:
+    arrived = replace(EMPTY, num_raw=2, num_triaged=2, num_suggested=2)
+    gone = replace(SHOP, accepted=4, delivered=3)
+    assert summary(Story(), arrived, gone).faults == (
+        "1 delivered events are gone",
+        "1 events did not leave the shop",
+    )
