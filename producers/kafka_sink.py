@@ -15,7 +15,8 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from fixstream.producers import host_log
 from fixstream.producers.drops import DropCounts, DropReason, SinkCounts
@@ -25,6 +26,9 @@ from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.topics import ERRORS_RAW
+
+if TYPE_CHECKING:
+    from fixstream.triage.scrub import Scrubber
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,16 +146,22 @@ class KafkaSink:
 
 
 def default_collaborators(settings: KafkaSettings, config: KafkaSinkConfig) -> Collaborators:
-    """The real scrubber, codec, clock, and a producer that is connected on the worker's thread."""
+    """The real ones; what is slow to make is made on the worker's thread, when it is needed."""
     from fixstream.schemas.codec import encode
-    from fixstream.triage.scrub import Scrubber
 
     return Collaborators(
         connect=lambda: _quiet_producer(settings, config),
-        scrub=Scrubber().scrub_event,
+        scrub=lambda event: _scrubber().scrub_event(event),
         encode=encode,
         clock=SystemClock(),
     )
+
+
+@lru_cache(maxsize=1)
+def _scrubber() -> Scrubber:
+    from fixstream.triage.scrub import Scrubber
+
+    return Scrubber()
 
 
 def _quiet_producer(settings: KafkaSettings, config: KafkaSinkConfig) -> ProducerClient:
