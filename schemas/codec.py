@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-import re
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +19,8 @@ from fastavro.read import SchemaResolutionError
 from fastavro.schema import SchemaParseException, UnknownType
 
 from fixstream.schemas.catalogue import Schema, fingerprint_of, shipped
-from fixstream.schemas.conversion import datum_maker, record_maker
+from fixstream.schemas.compiled import Misfit, Read, Write, compiled
+from fixstream.schemas.conversion import record_maker
 from fixstream.schemas.errors import InvalidRecord, TooLarge, Undecodable, UnknownSchema
 from fixstream.schemas.limits import MAX_MESSAGE_BYTES
 from fixstream.schemas.records import Record
@@ -31,11 +32,8 @@ CONFLUENT_MARK = b"\x00"
 _SINGLE_OBJECT_HEADER_BYTES = 10
 _CONFLUENT_HEADER_BYTES = 5
 
-# What fastavro and the conversion raise on bytes that do not fit the schema.
+# What the readers raise on bytes that do not fit the schema.
 _MALFORMED = (EOFError, ValueError, IndexError, KeyError, OverflowError, TypeError)
-# What they raise on a record whose fields do not fit their types.
-_MISTYPED = (ValueError, TypeError, AttributeError, KeyError, OverflowError)
-_FIELD = re.compile(r"on field (\w+)")
 
 
 class SchemaIds(Protocol):
@@ -51,6 +49,16 @@ class SchemaIds(Protocol):
         """The schema (JSON text) with this id; raises UnknownSchema if there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How one record travels."""
+
+    schema: Schema
+    header: bytes
+    write: Write
+    read: Read
+
+
 class Codec:
     """Encodes and decodes every record; safe to share between threads.
 
@@ -61,8 +69,8 @@ class Codec:
 
     def __init__(self, schema_ids: SchemaIds | None = None) -> None:
         self._schema_ids = schema_ids
+        self._plans: dict[type, _Plan] = {}
         self._writers: dict[int, Schema] = {}
-        self._headers: dict[str, bytes] = {}
 
     def encode(self, record: Record) -> bytes:
         """The record as bytes, in the newest version of its schema.
@@ -72,17 +80,17 @@ class Codec:
             TooLarge: The message is over `MAX_MESSAGE_BYTES`.
             RetryLater: The Schema Registry does not answer.
         """
-        record_type: type = type(record)
-        schema = shipped().newest(record_type.__name__)
-        message = io.BytesIO()
-        message.write(self._header(schema))
+        plan = self._plan(type(record))
+        if not plan.header:
+            plan = self._with_header(plan, type(record))
+        parts = [plan.header]
         try:
-            fastavro.schemaless_writer(message, schema.parsed, datum_maker(record_type)(record))
-        except _MISTYPED as error:
-            raise InvalidRecord(_mistyped(schema, error)) from None
-        data = message.getvalue()
+            plan.write(record, parts.append)
+        except Misfit as misfit:
+            raise InvalidRecord(f"{plan.schema.record}.{misfit}") from None
+        data = b"".join(parts)
         if len(data) > MAX_MESSAGE_BYTES:
-            raise TooLarge(_over_limit(schema.record, len(data)))
+            raise TooLarge(_over_limit(plan.schema.record, len(data)))
         return data
 
     def decode(self, data: bytes, record_type: type[R]) -> R:
@@ -97,34 +105,41 @@ class Codec:
         if len(data) > MAX_MESSAGE_BYTES:
             raise TooLarge(_over_limit("message", len(data)))
         schema, start = self._writer(data)
-        name = record_type.__name__
+        plan = self._plan(record_type)
+        name = plan.schema.record
         if schema.record != name:
             raise UnknownSchema(f"the message holds a {schema.record}, where {name} is expected")
-        newest = shipped().newest(name)
-        body = io.BytesIO(data)
-        body.seek(start)
+        record: R
         try:
-            datum = fastavro.schemaless_reader(
-                body, schema.parsed, None if schema is newest else newest.parsed
-            )
-            record: R = record_maker(record_type)(datum)  # type: ignore[arg-type]
+            if schema is plan.schema:
+                record, end = plan.read(data, start)
+            else:
+                record, end = _resolved(data, start, schema, plan.schema, record_type)
         except SchemaResolutionError:
             raise UnknownSchema(f"the message's schema does not fit {name}") from None
         except _MALFORMED as error:
             raise Undecodable(f"{name}: {_malformed(error)}") from None
-        if body.tell() != len(data):
-            raise Undecodable(f"{name}: {len(data) - body.tell()} bytes too many")
+        if end != len(data):
+            raise Undecodable(f"{name}: {len(data) - end} bytes too many")
         return record
 
-    def _header(self, schema: Schema) -> bytes:
-        if self._schema_ids is None:
-            return SINGLE_OBJECT_MARK + schema.fingerprint
-        header = self._headers.get(schema.record)
-        if header is None:
-            schema_id = self._schema_ids.id_of(schema.full_name, schema.text)
-            header = CONFLUENT_MARK + schema_id.to_bytes(4, "big")
-            self._headers[schema.record] = header
-        return header
+    def _plan(self, record_type: type) -> _Plan:
+        plan = self._plans.get(record_type)
+        if plan is None:
+            schema = shipped().newest(record_type.__name__)
+            # With a registry the header waits for the first message that is written, so that
+            # reading never registers anything.
+            header = b"" if self._schema_ids else SINGLE_OBJECT_MARK + schema.fingerprint
+            plan = _Plan(schema, header, *_compiled(schema, record_type))
+            self._plans[record_type] = plan
+        return plan
+
+    def _with_header(self, plan: _Plan, record_type: type) -> _Plan:
+        assert self._schema_ids is not None
+        schema_id = self._schema_ids.id_of(plan.schema.full_name, plan.schema.text)
+        plan = replace(plan, header=CONFLUENT_MARK + schema_id.to_bytes(4, "big"))
+        self._plans[record_type] = plan
+        return plan
 
     def _writer(self, data: bytes) -> tuple[Schema, int]:
         """The schema that the message was written with, and where its body starts."""
@@ -160,6 +175,21 @@ def decode(data: bytes, record_type: type[R]) -> R:
 
 
 @cache
+def _compiled(schema: Schema, record_type: type) -> tuple[Write, Read]:
+    return compiled(json.loads(schema.text), record_type)
+
+
+def _resolved(
+    data: bytes, start: int, writer: Schema, reader: Schema, record_type: type
+) -> tuple[Any, int]:
+    """Reads another version of the schema, which the library fits to the newest."""
+    body = io.BytesIO(data)
+    body.seek(start)
+    datum = fastavro.schemaless_reader(body, writer.parsed, reader.parsed)
+    return record_maker(record_type)(datum), body.tell()  # type: ignore[arg-type]
+
+
+@cache
 def _single_object() -> Codec:
     return Codec()
 
@@ -182,22 +212,11 @@ def _foreign(schema_id: int, text: str) -> Schema:
 
 
 def _malformed(error: Exception) -> str:
-    if isinstance(error, EOFError):
+    if isinstance(error, EOFError | IndexError):
         return "the message ends too early"
     if isinstance(error, UnicodeDecodeError):
         return "a text is not UTF-8"
-    if isinstance(error, IndexError):
-        return "a symbol or branch is out of range"
     return "a value is out of range"
-
-
-def _mistyped(schema: Schema, error: Exception) -> str:
-    # The library's message quotes the value, which may be a secret: only the field's name goes on.
-    field = _FIELD.search(str(error))
-    where = f"{schema.record}.{field[1]}" if field else schema.record
-    if isinstance(error, UnicodeEncodeError):
-        return f"{where}: a text cannot be written as UTF-8"
-    return f"{where}: a value does not fit its type"
 
 
 def _over_limit(what: str, num_bytes: int) -> str:
