@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fixstream.runtime.broker import EmbeddedBroker
+from fixstream.runtime.topics_admin import apply_topics
 from support.kafka import Kafka, broker_settings, shared_broker, unique_prefix
 from support.threads import left_behind, living_threads
 
@@ -23,6 +24,13 @@ def kafka_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def kafka(kafka_session: str) -> Kafka:
     """A real broker and a prefix of this test's own; no topics yet."""
     return Kafka(bootstrap_servers=kafka_session, prefix=unique_prefix())
+
+
+@pytest.fixture
+def kafka_topics(kafka: Kafka) -> Kafka:
+    """As `kafka`, with all of our topics applied under this test's prefix."""
+    apply_topics(kafka.settings)
+    return kafka
 
 
 @pytest.fixture
