@@ -15,6 +15,7 @@ from fixstream.runtime.clock import Clock
 from fixstream.schemas.errors import InvalidRecord, TooLarge
 from fixstream.schemas.headers import message_headers
 from fixstream.schemas.records import ErrorEvent
+from fixstream.schemas.validation import validate
 
 UNDELIVERED = "kafka does not take error events; they are counted and dropped"
 
@@ -70,6 +71,7 @@ def pack(event: ErrorEvent, packing: Packing) -> Parcel | DropReason:
     """Scrub and encode; a `DropReason` instead of the parcel says why this event cannot go."""
     try:
         clean = packing.scrub(event)
+        validate(clean)
         value = packing.encode(clean)
         headers = message_headers(clean, ce_source=clean.service, now=packing.clock.now())
     except TooLarge:

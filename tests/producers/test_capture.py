@@ -68,8 +68,9 @@ def test_chained_causes_stand_in_order_and_the_root_is_marked() -> None:
 
 def test_a_cause_that_was_suppressed_is_left_out() -> None:
     def lookup() -> None:
+        stock: dict[str, int] = {}
         try:
-            {}["a"]
+            stock["a"] += 1
         except KeyError:
             raise ValueError("unknown") from None
 
