@@ -25,10 +25,12 @@ SCRUBBER_VERSION = "scrub-1"
 FAILED = "[scrub_failed]"
 """Stands for a whole text that could not be judged."""
 
-_MAX_PASSES = 6
+_BORDER_BYTE = b"\x1e"
+_BORDER = b"\n\x1e\n"
+"""Stands between the texts of an event; no detector reaches over it."""
+_MAX_PASSES = 8
 _MAX_REPEATED = 32
 _MARK = re.compile(rb"\[([a-z][a-z0-9]*(?:_[a-z0-9]+)*?)(?:_(\d{1,6}))?\]")
-_PERSONAL = frozenset({"ip", "email", "phone"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Numbering:
 
     def reserve(self, text: bytes) -> None:
         """Keeps the numbers that placeholders already in `text` have."""
+        if b"[" not in text:
+            return
         for kind, number in _MARK.findall(text):
             name = kind.decode("ascii")
             self._counts[name] = max(self._counts.get(name, 0), int(number or 1))
@@ -118,34 +122,39 @@ class Scrubber:
             return [FAILED if text else text for text in texts]
 
     def _replaced(self, texts: Sequence[str]) -> list[str]:
+        """Scrubs the texts as one buffer, or one by one where their borders would not survive."""
         buffers = [text.encode("utf-8", "surrogatepass") for text in texts]
-        if not any(self._gates.open(buffer) for buffer in buffers):
-            return list(texts)
-        numbering: Numbering | None = None
-        changed = [False] * len(texts)
-        for index, buffer in enumerate(buffers):
-            for _ in range(_MAX_PASSES):
-                finds = self._finds(buffer)
-                if not finds:
-                    break
-                if numbering is None:
-                    numbering = Numbering()
-                    for other in buffers:
-                        numbering.reserve(other)
-                buffer = _replace(buffer, finds, numbering)
-                changed[index] = True
-            buffers[index] = buffer
-        if numbering is not None:
-            for index, buffer in enumerate(buffers):
-                for value in numbering.repeatable():
-                    if value in buffer:
-                        buffer = buffer.replace(value, numbering.mark("", value))
-                        changed[index] = True
-                buffers[index] = buffer
+        numbering = Numbering()
+        if not any(_BORDER_BYTE in buffer for buffer in buffers):
+            whole = _BORDER.join(buffers)
+            numbering.reserve(whole)
+            clean = self._cleaned(whole, numbering)
+            if clean is whole:
+                return list(texts)
+            parts = clean.split(_BORDER)
+            if len(parts) == len(texts):
+                return [part.decode("utf-8", "surrogatepass") for part in parts]
+        for buffer in buffers:
+            numbering.reserve(buffer)
         return [
-            buffer.decode("utf-8", "surrogatepass") if is_changed else text
-            for text, buffer, is_changed in zip(texts, buffers, changed, strict=True)
+            self._cleaned(buffer, numbering).decode("utf-8", "surrogatepass") for buffer in buffers
         ]
+
+    def _cleaned(self, buffer: bytes, numbering: Numbering) -> bytes:
+        """Repeats until nothing is found, so that scrubbing again changes nothing.
+
+        Raises:
+            RuntimeError: It does not settle.
+        """
+        for _ in range(_MAX_PASSES):
+            finds = self._finds(buffer)
+            if not finds:
+                return buffer
+            buffer = _replace(buffer, finds, numbering)
+            for value in numbering.repeatable():
+                if value in buffer:
+                    buffer = buffer.replace(value, numbering.mark("", value))
+        raise RuntimeError("scrubbing does not settle")
 
     def _finds(self, buffer: bytes) -> list[Find]:
         finds: list[Find] = []

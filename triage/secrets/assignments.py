@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.checks import is_basic_credentials
-from fixstream.triage.secrets.keys import Trust, judge
+from fixstream.triage.secrets.keys import Trust, Verdict, judge
 from fixstream.triage.secrets.model import KEYED, LOOSE, Detector, Find, compile_bytes
 
 _WORDS = (
     "pass|pwd|pswd|psw|pw|kennwort|senha|contrasena|mdp|secret|token|key|auth|cred|bearer|cvv|cvc|otp|"
     "mnemonic|psk|sess|sid|sig|salt|pin|cookie|jwt|pat|sas|assertion|nonce|ticket|code|seed|"
-    "hmac|hash|dsn|webhook|csrf|xsrf|login"
+    "hmac|hash|dsn|webhook|csrf|xsrf|login|encrypted|ciphertext"
 )
 _NAME = rf"[\w.$-]*(?i:{_WORDS})[\w.$-]*"
 _CLOSE = r"(?:\\*[\"'`\]]{1,2}|%22|&quot;)?"
@@ -51,8 +51,10 @@ def _value_at(
     text: bytes, name_start: int, separator: bytes, closed: bytes, position: int
 ) -> tuple[int, int, bool]:
     """Reads the value behind one separator."""
-    last = separator.strip()[-1:]
-    if last == b">" and not separator.strip().endswith((b"=>", b"->")):
+    bare = separator.strip()
+    if bare.endswith(b">") and not bare.endswith((b"=>", b"->")):
+        if not closed and text[name_start - 1 : name_start] != b"<":
+            return position, position, False
         return values.read_markup(text, position)
     block = _BLOCK_SCALAR.match(text, position)
     if block is not None:
@@ -71,12 +73,17 @@ def _value_at(
     return start, end, quoted
 
 
-def _is_secret(trust: Trust, kind: str, value: bytes, quoted: bool) -> bool:
+def _is_outcome(name: bytes, separator: bytes, value: bytes) -> bool:
+    """Tells `PASS: test_login` of a test report from a password."""
+    return name.upper() == b"PASS" and separator == b": " and value.isalpha()
+
+
+def _is_secret(verdict: Verdict, value: bytes, quoted: bool) -> bool:
     if values.is_stand_in(value):
         return False
-    if trust is Trust.STRONG:
+    if verdict.trust is Trust.STRONG:
         return not (values.is_prose(value) or (not quoted and values.is_expression(value)))
-    if kind == "credential" and is_basic_credentials(value):
+    if verdict.kind in ("credential", "authorization") and is_basic_credentials(value):
         return True
     return values.looks_random(value)
 
@@ -105,7 +112,9 @@ def _find(text: bytes) -> Iterator[Find]:
                     text, scheme.end(), whole_line=False, percent=False
                 )
         value = text[start:end]
-        if _is_secret(verdict.trust, verdict.kind, value, quoted):
+        if _is_secret(verdict, value, quoted) and (
+            quoted or not _is_outcome(parts[1], separator, value)
+        ):
             phrase = _MNEMONIC.match(text, start)
             end = max(end, phrase.end()) if phrase else end
             rank = KEYED if verdict.trust is Trust.STRONG else LOOSE
@@ -113,7 +122,7 @@ def _find(text: bytes) -> Iterator[Find]:
             position = max(position, end)
 
 
-def _spaced(prefix: str, *, rank: int, sure: bool) -> Detector:
+def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
     """Makes a detector for a value that only white space divides from a telling word."""
     compiled = compile_bytes(prefix)
 
@@ -126,7 +135,7 @@ def _spaced(prefix: str, *, rank: int, sure: bool) -> Detector:
             if sure or quoted or values.looks_random(value, 6):
                 yield Find(start, start + len(value), "password", rank)
 
-    return Detector("password", prefix, find)
+    return Detector("password", gate, find)
 
 
 _PASSWORD_WORD = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
@@ -135,8 +144,8 @@ _TELLING = (
     r"encryption[ _-]?key|signing[ _-]?key|credentials?|key|jwt|bearer|signature))"
 )
 _CONNECTORS = (
-    r"(?i:[ \t]*(?:[ \t\"'`(:=\[<,-]|was|is|value|of|for|with|provided|supplied|given|rejected|"
-    r"invalid|using|header|\\){1,4})"
+    r"(?i:[ \t\"'`(:=\[<\\]{1,4}(?:(?:was|is|value|of|for|with|provided|supplied|given|rejected|"
+    r"invalid|using|header|ending|named)[ \t\"'`(:=\[<\\]{1,3}){0,2})"
 )
 _NEAR = compile_bytes(rf"{_TELLING}{_CONNECTORS}[\w+/=.~-]{{16}}")
 _CANDIDATE = re.compile(rb"[\w+/=.~-]{16,512}$")
@@ -155,28 +164,42 @@ def _find_near(text: bytes) -> Iterator[Find]:
             yield Find(whole.start(), whole.start() + len(value), "secret", LOOSE)
 
 
+_PASSWORD_GATE = r"(?i:passw|passphrase|pwd)"
+
+
 def detectors() -> tuple[Detector, ...]:
-    """Returns the detectors that go by names."""
+    """Returns the detectors that go by names; the first is the general one."""
+    word = _PASSWORD_WORD
     return (
-        Detector("assignment", rf"(?i:{_WORDS})[\w.$-]*{_CLOSE}(?:{_SEPARATORS})", _find),
-        _spaced(rf"(?:^|[\s\"'`,\[])--?[\w-]*{_PASSWORD_WORD}[ \t]+", rank=KEYED, sure=True),
+        Detector("assignment", rf"(?i:{_WORDS})", _find),
         _spaced(
-            rf"(?i:\b(?:login|user|username|account|machine)[ \t]+[^\s]+[ \t]+{_PASSWORD_WORD}[ \t]+)",
+            rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+", _PASSWORD_GATE, rank=KEYED, sure=True
+        ),
+        _spaced(
+            rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
+            _PASSWORD_GATE,
             rank=KEYED,
             sure=True,
         ),
         _spaced(
-            rf"\b{_PASSWORD_WORD}(?i:[ \t]+(?:is|was|of|set to|changed to))?[ \t]+",
+            rf"\b{word}(?i:[ \t]+(?:is|was|of|set to|changed to))?[ \t]+",
+            _PASSWORD_GATE,
             rank=LOOSE,
             sure=False,
         ),
         _spaced(
-            r"(?i:identified[ \t]+(?:with[ \t]+[\w\"']+[ \t]+)?by[ \t]+(?:password[ \t]+|values[ \t]+)?)",
+            r"(?i:\bidentified[ \t]+(?:with[ \t]+[\w\"']+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?)",
+            r"(?i:identified)",
             rank=KEYED,
             sure=True,
         ),
-        _spaced(r"(?i:\bpassword\()", rank=KEYED, sure=True),
-        _spaced(r"(?i:\b(?:requirepass|masterauth|sshpass[ \t]+-p)[ \t]+)", rank=KEYED, sure=True),
-        _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", rank=LOOSE, sure=False),
-        Detector("near", rf"{_TELLING}", _find_near),
+        _spaced(r"(?i:\bpassword\()", r"(?i:password\()", rank=KEYED, sure=True),
+        _spaced(
+            r"(?i:\b(?:requirepass|masterauth|sshpass[ \t]+-p)[ \t]*)",
+            r"(?i:requirepass|masterauth|sshpass)",
+            rank=KEYED,
+            sure=True,
+        ),
+        _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", r"mysql", rank=LOOSE, sure=False),
+        Detector("near", r"(?i:passw|secret|token|key|credential|jwt|bearer|signature)", _find_near),
     )

@@ -23,6 +23,9 @@ class Find(NamedTuple):
     rank: int
 
 
+UNGATED = ""
+"""The gate of a detector that runs on every text."""
+
 VENDOR, EXACT, KEYED, LOOSE = 0, 1, 2, 3
 """Ranks: a vendor's own format; a checked form; told by its key; told by its neighbourhood."""
 

@@ -85,10 +85,14 @@ def _v6_finder(keep_private: bool) -> Detector:
             ):
                 yield Find(start, end, "ip", EXACT)
 
-    return Detector("ip", r"[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{0,4}:", find)
+    return Detector("ip", r":[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:|::[0-9A-Fa-f]|[0-9A-Fa-f]::", find)
 
 
-_PHONE_WORD = r"(?i:\b(?:phone|tel|telephone|mobile|cell|fax|call|sms|whatsapp|msisdn|contact)\w*[\"']?[ \t]*(?:number|no\.?)?[\"']?[ \t]*[:=#]?[ \t]*[\"']?)"
+_PHONE_WORD = (
+    r"(?i:\b(?:[\w]*phone|tel|mobile|cell|fax|sms|whatsapp|msisdn)(?:[ _]?(?:number|num|no\.?))?\b"
+    r"\\?[\"']?[ \t]*[:=#]?[ \t]*\\?[\"']?)"
+)
+
 
 
 def _is_phone(value: bytes) -> bool:
@@ -111,7 +115,7 @@ def _spoken_phone() -> Detector:
             if found is not None and _is_phone(text[found.start() : found.end()]):
                 yield Find(found.start(), found.end(), "phone", LOOSE)
 
-    return Detector("phone", _PHONE_WORD + r"\(?\d", find)
+    return Detector("phone", r"(?i:phone|mobile|fax|sms|whatsapp|msisdn)|\b(?:[Tt]el|[Cc]ell)\b", find)
 
 
 def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
@@ -120,7 +124,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
         by_pattern(
             "email",
             r"[A-Za-z0-9._%+'-]*[A-Za-z0-9_+-](?:@|%40)(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b",
-            gate=r"[A-Za-z0-9_+-](?:@|%40)[A-Za-z0-9]",
+            gate=r"@|%40",
             rank=EXACT,
             accept=checks.is_email,
         ),
@@ -129,18 +133,18 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
         by_pattern(
             "card",
             r"\b[2-6]\d{3}(?:[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|[ -]\d{6}[ -]\d{4,5})\b",
-            gate=r"\b[2-6]\d{3}[ -]?\d{4}",
+            gate=r"\d{4}[ -]?\d{4}[ -]?\d{2}",
             rank=EXACT,
             accept=checks.is_card,
         ),
         by_pattern(
             "iban",
             r"\b[A-Z]{2}\d{2}[ -]?(?:[A-Z0-9]{4}[ -]?){2,7}[A-Z0-9]{0,4}\b",
-            gate=r"\b[A-Z]{2}\d{2}[ -]?[A-Z0-9]{4}",
+            gate=r"[A-Z]{2}\d{2}[ -]?[A-Z0-9]{4}",
             rank=EXACT,
             accept=checks.is_iban,
         ),
-        by_pattern("ssn", r"\b\d{3}-\d{2}-\d{4}\b", rank=EXACT, accept=checks.is_ssn),
+        by_pattern("ssn", r"\b\d{3}-\d{2}-\d{4}\b", gate=r"\d{3}-\d{2}-\d{4}", rank=EXACT, accept=checks.is_ssn),
         by_pattern(
             "phone",
             r"\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){5,12}\b",

@@ -15,6 +15,7 @@ from fixstream.triage.secrets.model import (
     EXACT,
     KEYED,
     LOOSE,
+    UNGATED,
     Detector,
     Find,
     after_prefix,
@@ -99,10 +100,6 @@ def _userinfo(text: bytes) -> Iterator[Find]:
 
 
 _ENCODED = compile_bytes(r"(?:^|[\s\"'=:,(\[{>])[A-Za-z0-9+/_-]{40,}={0,2}")
-
-
-def _is_hash(value: bytes) -> bool:
-    return b"$" in value[2:]
 
 
 _BEARER = re.compile(rb"[\w.~+/=-]{8,8192}")
@@ -202,7 +199,7 @@ def _encoded(strong: tuple[Detector, ...]) -> Detector:
             if any(True for detector in strong for _ in detector.find(decoded)):
                 yield Find(start, end, "encoded_secret", LOOSE)
 
-    return Detector("encoded", r"[A-Za-z0-9+/_-]{40}", find)
+    return Detector("encoded", UNGATED, find)
 
 
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -218,52 +215,93 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
     quoted = r"[^\"'\n]+"
     return (
         Detector("private_key", r"PRIVATE KEY", _private_keys),
-        after_prefix("private_key", r"Private-Lines: \d+\s+", r"(?:[A-Za-z0-9+/=]{4,}\s*)+"),
-        after_prefix("private_key", r"Private-MAC: ", r"[0-9a-f]{32,}"),
-        Detector("userinfo", r"(?:://|%3A%2F%2F)[^\s\"'<>`\\]*@", _userinfo),
-        _go_dsn(),
-        after_prefix("password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+"),
         after_prefix(
-            "password", r"\bcurl\b[^\n|;]*[ \t](?:-u|--user)[ =]?[\"']?[^\s:\"']+:", r"[^\s\"']+"
+            "private_key",
+            r"Private-Lines: \d+\s+",
+            r"(?:[A-Za-z0-9+/=]{4,}\s*)+",
+            gate="Private-Lines",
         ),
-        after_prefix("password", rf"\b{_CALLS}[ \t]*\([ \t]*{_QUOTED_ARG}[\"']", quoted),
+        after_prefix("private_key", r"Private-MAC: ", r"[0-9a-f]{32,}"),
+        Detector("userinfo", r"@", _userinfo),
+        _go_dsn(),
         after_prefix(
-            "password", r"(?i:\bsetbasicauth\([ \t]*[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*[\"'])", quoted
+            "password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+", gate="jdbc:oracle:"
         ),
         after_prefix(
             "password",
-            rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect|drivermanager\.getconnection)[ \t]*\([ \t]*){_QUOTED_ARG}{_QUOTED_ARG}[\"']",
+            r"\bcurl\b[^\n|;]*[ \t](?:-u|--user)[ =]?[\"']?[^\s:\"']+:",
+            r"[^\s\"']+",
+            gate="curl",
+        ),
+        after_prefix(
+            "password",
+            rf"\b{_CALLS}[ \t]*\([ \t]*{_QUOTED_ARG}[\"']",
             quoted,
+            gate=r"(?i:log_?[io]n|sign_?in|auth|usernamepassword|credential)",
         ),
+        after_prefix(
+            "password",
+            rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect"
+            rf"|drivermanager\.getconnection)[ \t]*\([ \t]*){_QUOTED_ARG}{_QUOTED_ARG}[\"']",
+            quoted,
+            gate=r"(?i:mysql|new[ \t]+pdo|getconnection)",
+        ),
+        *_hashes(),
+        Detector("scheme", r"(?i:bearer|basic)", _scheme_tokens),
+        Detector("cookie", r"(?i:cookie)", _cookies),
+        Detector("long_header", r"(?i:authorization)", _long_headers),
+        Detector("pgpass", r":(?:\d{4}|\*):", _pgpass),
+        Detector("master_key", UNGATED, _lone_key),
+        _encoded(strong),
+    )
+
+
+def _hashes() -> tuple[Detector, ...]:
+    """Returns the detectors for password hashes, in the exact lengths of their schemes."""
+    b64 = r"[./0-9A-Za-z]"
+    return (
         by_pattern(
             "password_hash",
-            r"\$(?:1|2[abxy]?|5|6|7|y|gy|apr1|md5|sha1|P|H|S|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*|bcrypt[\w-]*)\$[\w./$=,+-]{8,}",
-            gate=r"\$(?:\d\w?|y|gy|apr1|md5|sha1|P|H|S|argon2|scrypt|pbkdf2|bcrypt)[\w-]*\$",
+            rf"\$(?:(?:1|apr1)\${b64}{{1,8}}\${b64}{{22}}|2[abxy]?\$\d\d\${b64}{{53}}"
+            rf"|5\$(?:rounds=\d+\$)?{b64}{{1,16}}\${b64}{{43}}"
+            rf"|6\$(?:rounds=\d+\$)?{b64}{{1,16}}\${b64}{{60,86}}|[PH]\${b64}{{31}}|S\${b64}{{52}}"
+            rf"|(?:y|gy|7)\${b64}+\${b64}{{0,86}}\${b64}{{43}})",
+            gate=r"\$(?:\d[abxy]?|g?y|apr1|[PHS])\$",
             rank=EXACT,
-            accept=_is_hash,
         ),
         by_pattern(
             "password_hash",
-            r"\b(?:pbkdf2_sha\d+|bcrypt_sha256|scrypt|argon2)\$[\w./$=,+-]{20,}",
-            gate=r"(?:pbkdf2_sha|bcrypt_sha256|scrypt|argon2)\w*\$",
+            r"\$(?:argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*|bcrypt[\w-]*|md5|sha1|sha256|sha512)\$[\w./$=,+-]{16,}",
+            gate=r"\$(?:argon2|scrypt|pbkdf2|bcrypt|md5|sha)",
+            rank=EXACT,
+        ),
+        by_pattern(
+            "password_hash",
+            r"\b(?:pbkdf2_sha\d+|bcrypt_sha256|scrypt|argon2|pbkdf2:sha\d+:\d+|scrypt:\d+:\d+:\d+)\$[\w./$=,+-]{20,}",
+            gate=r"pbkdf2|bcrypt_sha|scrypt|argon2",
             rank=EXACT,
         ),
         by_pattern(
             "password_hash",
             r"\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|SHA512)\}[\w+/=$.]{8,}",
-            gate=r"\{S?(?:SHA|MD5|MD|CRYPT)",
+            gate=r"\{S?(?:SHA|MD5|CRYPT)",
             rank=EXACT,
         ),
-        by_pattern("password_hash", r"\*[0-9A-F]{40}\b", rank=EXACT),
+        by_pattern("password_hash", r"\*[0-9A-F]{40}\b", gate=r"\*[0-9A-F]{6}", rank=EXACT),
+        by_pattern(
+            "password_hash", r"\b[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::", gate=r":::", rank=EXACT
+        ),
         _des_hash(),
-        by_pattern("password_hash", r"\b[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::", rank=EXACT),
-        Detector("scheme", r"(?i:\b(?:bearer|basic)[ \t\"':=\\%])", _scheme_tokens),
-        Detector("cookie", r"(?i:cookie2?\\?[\"']?[ \t]*[:=])", _cookies),
-        Detector("long_header", r"(?i:authorization\\?[\"']?[ \t]*[:=])", _long_headers),
-        Detector("pgpass", r":(?:\d{4,5}|\*):[\w*.-]+:[\w*.@-]+:", _pgpass),
-        by_pattern("master_key", r"^[0-9a-f]{32}$", gate=r"^[0-9a-f]{32}$", rank=LOOSE),
-        _encoded(strong),
     )
+
+
+def _lone_key(text: bytes) -> Iterator[Find]:
+    """Finds a text that is nothing but a 128-bit key, as in Rails' `master.key`."""
+    if 32 <= len(text) <= 36 and _LONE_KEY.fullmatch(text):
+        yield Find(0, 32, "secret_key", LOOSE)
+
+
+_LONE_KEY = re.compile(rb"[0-9a-f]{32}\s*")
 
 
 def _go_dsn() -> Detector:
@@ -280,7 +318,7 @@ def _go_dsn() -> Detector:
             if text[max(0, start - 2) : start] != b"//" and not values.is_stand_in(value):
                 yield Find(colon + 1, at, "password", KEYED)
 
-    return Detector("dsn", r":[^\s:@/\"'<>()]+@(?:\(|\w+\(|[A-Za-z0-9][\w.-]*:\d)", find)
+    return Detector("dsn", "@", find)
 
 
 def _des_hash() -> Detector:
@@ -292,4 +330,4 @@ def _des_hash() -> Detector:
             colon = text.find(b":", match.start())
             yield Find(colon + 1, colon + 14, "password_hash", EXACT)
 
-    return Detector("des_hash", r":[./0-9A-Za-z]{13}:\d*:\d*:", find)
+    return Detector("des_hash", r":\d+:\d+:", find)

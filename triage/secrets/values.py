@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 
+from fixstream.triage.secrets.keys import PROSE
+
 PLACEHOLDER = re.compile(rb"\[[a-z][a-z0-9]*(?:_[a-z0-9]+)*\]")
 """What a scrubbed secret looks like; never scrubbed again."""
 
@@ -35,23 +37,9 @@ _STAND_IN = re.compile(
     re.DOTALL,
 )
 _EXPRESSION = re.compile(
-    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+|process\.env\b.*|os\.(?:environ|getenv)\b.*"
+    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+(?:[(\[].*)?|[A-Za-z_]\w*\(.*|process\.env\b.*|os\.(?:environ|getenv)\b.*"
     rb"|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
     re.DOTALL,
-)
-_PROSE = frozenset(
-    b"a an and are as at authentication be been but by can cannot check contains could did do does "
-    b"doesn't either empty enter entered expected expires failed failure field for found from given "
-    b"has have hash if in incorrect invalid is isn't it length less longer match may mismatch "
-    b"missing more must name need needs neither no not null of or please provided reset rejected "
-    b"required security session should shorter string supplied than that the then there this to too "
-    b"unable unknown unexpected unsupported update updated use used user value valid verification "
-    b"was wasn't were when which while will with without wrong you your validation error errors "
-    b"changed change denied because before after against policy protected prompt request response "
-    b"server service type was: got set still already only during into on so does not parse parsing "
-    b"authenticated authorized refused ok success successful null, accepted strength weak strong "
-    b"placeholder callback handler manager provider format encoding refresh revoked signature "
-    b"audience issuer decoding decode decrypt character characters delimiter near line column end".split()
 )
 _HEX = re.compile(rb"^[0-9a-fA-F]+$")
 _UUID = re.compile(rb"^\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$")
@@ -60,6 +48,9 @@ _PATHISH = re.compile(
     rb"^(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|^[a-z][a-z0-9+.-]*://", re.IGNORECASE
 )
 _DOTTED = re.compile(rb"^[A-Za-z_][\w-]*(?:[.:/\\$][A-Za-z_][\w$-]*)+$")
+_STRUCTURE = re.compile(rb"[./:_\\$@,-]+")
+_CAMEL = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_TIME = re.compile(rb"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?$")
 _WORDS = re.compile(rb"^[A-Za-z]+(?:[-_ ][A-Za-z]+)*$")
 
 
@@ -115,6 +106,7 @@ def is_stand_in(value: bytes) -> bool:
         or PLACEHOLDER.fullmatch(stripped) is not None
         or _NOTHING.match(stripped) is not None
         or _STAND_IN.match(stripped) is not None
+        or _TIME.match(stripped) is not None
     )
 
 
@@ -122,8 +114,8 @@ def is_prose(value: bytes) -> bool:
     """Tells whether the value is what a message says about a secret."""
     words = value.lower().split()
     if len(words) == 1:
-        return words[0].strip(b".,:;!?") in _PROSE
-    return sum(word.strip(b".,:;!?'\"") in _PROSE for word in words[:12]) >= min(2, len(words) - 1)
+        return words[0].strip(b".,:;!?") in PROSE
+    return sum(word.strip(b".,:;!?'\"") in PROSE for word in words[:12]) >= min(2, len(words) - 1)
 
 
 def is_expression(value: bytes) -> bool:
@@ -131,17 +123,30 @@ def is_expression(value: bytes) -> bool:
     return _EXPRESSION.match(value) is not None
 
 
+def _is_made_of_words(value: bytes) -> bool:
+    """Tells whether a value is built of names, as identifiers, coordinates and paths are."""
+    parts = [part for part in _STRUCTURE.split(value) if part]
+    longest = max(parts, key=len, default=b"")
+    if len(parts) > 1 and (len(longest) < 12 or len(value) < 14 * (len(parts) - 1)):
+        return True
+    letters = _CAMEL.findall(longest)
+    return len(letters) > 0 and sum(map(len, letters)) >= 4 * len(letters)
+
+
 def looks_random(value: bytes, min_length: int = 16) -> bool:
     """Tells whether a value without a sure key looks like a key or token.
 
     Refuses ids that engineers need: UUIDs, numbers, dates, paths, addresses, dotted names, words.
     """
-    if not min_length <= len(value) <= 4096 or _UUID.match(value):
+    value = value.rstrip(b".:,;!?")
+    if not min_length <= len(value) <= 4096 or b" " in value or b"=" in value.rstrip(b"="):
         return False
-    if any(form.match(value) for form in (_NUMBERISH, _PATHISH, _DOTTED, _WORDS)):
+    if any(form.match(value) for form in (_UUID, _NUMBERISH, _PATHISH, _DOTTED, _WORDS)):
         return False
     has_digit = any(48 <= byte <= 57 for byte in value)
     has_letter = any(65 <= byte <= 90 or 97 <= byte <= 122 for byte in value)
     if not (has_digit and has_letter):
         return False
-    return entropy(value) >= (2.8 if _HEX.match(value) else 3.0)
+    if _HEX.match(value):
+        return entropy(value) >= 2.6
+    return not (min_length >= 12 and _is_made_of_words(value)) and entropy(value) >= 2.5
