@@ -53,6 +53,7 @@ class Observations:
         self._groups: OrderedDict[str, GroupSeen] = OrderedDict()
         self._suggestions: deque[SuggestionSeen] = deque(maxlen=MAX_SUGGESTIONS)
         self._fingerprints: OrderedDict[str, str] = OrderedDict()
+        self._group_counts: dict[str, dict[int, int]] = {}
         self.num_triaged = 0
         self.num_suggestions = 0
         self.num_with_fix = 0
@@ -77,6 +78,24 @@ class Observations:
                 self._fingerprints[event.event_id] = fingerprint
             _shrink(self._groups, MAX_GROUPS)
             _shrink(self._fingerprints, MAX_EVENTS)
+
+    def group_counted(self, fingerprint: str, partition: int, occurrences: int) -> None:
+        """Notes how often the processor has seen a group, as one partition tells it."""
+        with self._lock:
+            self._group_counts.setdefault(fingerprint, {})[partition] = occurrences
+
+    def group_forgotten(self, fingerprint: str, partition: int) -> None:
+        """Notes that the processor has forgotten a group of one partition."""
+        with self._lock:
+            counts = self._group_counts.get(fingerprint, {})
+            counts.pop(partition, None)
+            if not counts:
+                self._group_counts.pop(fingerprint, None)
+
+    @property
+    def num_groups(self) -> int:
+        """The groups that the processor remembers."""
+        return len(self._group_counts)
 
     def suggested(self, title: str, suggestion: SuggestedFix) -> None:
         """Notes a suggestion that was delivered."""

@@ -165,18 +165,14 @@ def inquiry_from_record(record: TriagedError) -> Inquiry:
     )
 
 
-def error_key(inquiry: Inquiry) -> str:
+def error_key(error_type: str | None, message: str, domain: str | None) -> str:
     """The normalised error: the same for two errors that deserve the same answer.
 
     Status codes and error numbers are kept beside the normalised message, which would merge a 404
     with a 429.
     """
-    text = inquiry.text
-    codes = ",".join(_CODES.findall(text.message[:2000]))
-    hints = f"{text.domain_hint or ''}|{text.severity_hint or ''}"
-    return "\x1f".join(
-        (inquiry.fingerprint, text.error_type or "", normalise(text.message), codes, hints)
-    )
+    codes = ",".join(_CODES.findall(message[:2000]))
+    return "\x1f".join((error_type or "", normalise(message), codes, domain or ""))
 
 
 def visibility_key(service: str | None) -> str:

@@ -1,0 +1,120 @@
+"""Answers one error of a REST caller: cache, triage, prediction, fixes.
+
+The cache stands before triage, so that the same error again costs a hash and a look-up. Triage of
+a long text runs in a small pool, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from fixstream.inference.error_ids import prediction_id
+from fixstream.inference.predictor import Predictor
+from fixstream.inference.slot import ModelSlot
+from fixstream.inference.suggest import (
+    Advice,
+    AdviceKey,
+    Inquiry,
+    Suggester,
+    error_key,
+    inquiry_from_triage,
+    visibility_key,
+)
+from fixstream.runtime.clock import Clock
+from fixstream.schemas.enums import EventSource
+from fixstream.schemas.ids import new_event_id
+from fixstream.schemas.records import ErrorEvent
+from fixstream.triage.triage import Triager
+
+SHORT_CHARS = 2_000
+"""Up to this length triage takes well under a millisecond and stays on the loop."""
+UNKNOWN_SERVICE = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedError:
+    """One error as a caller described it: not scrubbed yet."""
+
+    message: str
+    error_type: str | None = None
+    stack_trace: str | None = None
+    domain: str | None = None
+
+    @property
+    def num_chars(self) -> int:
+        """Its length, all texts together."""
+        return len(self.message) + len(self.stack_trace or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Advised:
+    """The answer, with an id that feedback can name."""
+
+    error_id: str
+    advice: Advice
+    is_cached: bool
+
+
+class Advisor:
+    """The asynchronous front of the suggester."""
+
+    def __init__(
+        self,
+        triager: Triager,
+        suggester: Suggester,
+        predictor: Predictor,
+        slot: ModelSlot,
+        clock: Clock,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        """Stores its collaborators."""
+        self._triager = triager
+        self._suggester = suggester
+        self._predictor = predictor
+        self._slot = slot
+        self._clock = clock
+        self._pool = pool
+
+    async def advise(self, asked: AskedError) -> Advised:
+        """Labels and fixes for an error. Raises Overloaded."""
+        key: AdviceKey = (self._slot.version, visibility_key(None), _digest(asked))
+        advice = self._suggester.recall(key)
+        is_cached = advice is not None
+        if advice is None:
+            inquiry = await self._inquire(asked)
+            prediction = await self._predictor.predict(inquiry.text)
+            advice = self._suggester.advise(key, inquiry, prediction)
+        error_id = prediction_id(advice.fingerprint, uuid.uuid4().hex)
+        return Advised(error_id, advice, is_cached)
+
+    async def _inquire(self, asked: AskedError) -> Inquiry:
+        if asked.num_chars <= SHORT_CHARS:
+            return self._triaged(asked)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._triaged, asked)
+
+    def _triaged(self, asked: AskedError) -> Inquiry:
+        event = ErrorEvent(
+            event_id=new_event_id(),
+            occurred_at=self._clock.now(),
+            service=UNKNOWN_SERVICE,
+            environment=UNKNOWN_SERVICE,
+            source=EventSource.REST,
+            error_type=asked.error_type or None,
+            message=asked.message,
+            stack_trace=asked.stack_trace or None,
+            domain_hint=asked.domain,
+        )
+        return inquiry_from_triage(self._triager.triage(event), None)
+
+
+def _digest(asked: AskedError) -> str:
+    # A hash, because what was asked is not scrubbed and must not stay in memory as it is.
+    parts = error_key(asked.error_type, asked.message, asked.domain)
+    digest = hashlib.blake2b(parts.encode("utf-8", "surrogatepass"), digest_size=16)
+    digest.update(b"\x1f" + (asked.stack_trace or "").encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()

@@ -1,0 +1,218 @@
+"""The REST calls: adapters of a few lines around the advisor and the intake.
+
+Bodies are strict JSON (no NaN, no lone surrogates, bounded depth); every refusal is a problem
+document. A caller is known by its address only, so private fixes are never shown here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pydantic_core
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.routing import APIRoute
+
+from fixstream.inference.advisor import Advised, Advisor, AskedError
+from fixstream.inference.error_ids import fingerprint_in
+from fixstream.inference.intake import Intake, Outgoing
+from fixstream.inference.lag import Reading
+from fixstream.inference.rate_limit import RateLimiter
+from fixstream.inference.receivers import FINGERPRINT_HEADER
+from fixstream.inference.reporting import ReportScrubber
+from fixstream.inference.rest_models import (
+    DomainName,
+    ErrorsAccepted,
+    ErrorsBody,
+    ErrorType,
+    FeedbackAccepted,
+    FeedbackBody,
+    FixAnswer,
+    FixesAnswer,
+    Message,
+    PredictAnswer,
+    PredictBody,
+    PredictedLabel,
+    Predictions,
+    ProvenanceAnswer,
+    TopK,
+)
+from fixstream.inference.statistics import Sources, statistics
+from fixstream.runtime.clock import Clock
+from fixstream.schemas.records import Fix, FixFeedback, Label
+
+PREFIX = "/api/v1/learning"
+JSON_TYPES = ("application/json",)
+
+
+@dataclass(frozen=True, slots=True)
+class RestConfig:
+    """What the routes need to know."""
+
+    raw_topic: str
+    feedback_topic: str
+    submitter_key: bytes
+    top_k: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RestParts:
+    """What the routes talk to."""
+
+    advisor: Advisor
+    intake: Intake
+    reports: ReportScrubber
+    limiter: RateLimiter
+    sources: Sources
+    reading: Callable[[], Reading]
+    clock: Clock
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read by the letter of RFC 8259."""
+
+    async def json(self) -> Any:
+        """The body's value; anything doubtful is a decoding error, which becomes a 422."""
+        body = await self.body()
+        try:
+            return pydantic_core.from_json(body, allow_inf_nan=False)
+        except ValueError as error:
+            raise json.JSONDecodeError(str(error)[:200], "", 0) from None
+
+
+class StrictRoute(APIRoute):
+    """A route that takes JSON only, strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wraps FastAPI's own handler."""
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            if request.method == "POST":
+                media_type = request.headers.get("content-type", "").partition(";")[0].strip()
+                if media_type.lower() not in JSON_TYPES:
+                    raise HTTPException(415, "A body has to be application/json.")
+            return await handler(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def learning_routes(parts: RestParts, config: RestConfig) -> APIRouter:
+    """The five calls."""
+    router = APIRouter(prefix=PREFIX, route_class=StrictRoute, tags=["learning"])
+    _add_asking(router, parts, config)
+    _add_reporting(router, parts, config)
+
+    @router.get("/stats")
+    async def stats() -> dict[str, Any]:
+        """What went in, what was learnt, which model serves, and how far behind each part is."""
+        return statistics(parts.sources, parts.reading())
+
+    return router
+
+
+def _add_asking(router: APIRouter, parts: RestParts, config: RestConfig) -> None:
+    @router.post("/predict")
+    async def predict(body: PredictBody, request: Request) -> PredictAnswer:
+        """Labels and ranked fixes for an error. No fixes: no good fix is known."""
+        await parts.limiter.check("predict", caller(request))
+        asked = AskedError(body.error_message, body.error_type, body.stack_trace, body.domain)
+        advised = await parts.advisor.advise(asked)
+        return predict_answer(advised, body.top_k or config.top_k)
+
+    @router.get("/suggest-fix")
+    async def suggest_fix(
+        request: Request,
+        error_message: Annotated[Message, Query()],
+        error_type: Annotated[ErrorType | None, Query()] = None,
+        domain: Annotated[DomainName | None, Query()] = None,
+        top_k: Annotated[TopK | None, Query()] = None,
+    ) -> FixesAnswer:
+        """Ranked fixes for an error."""
+        await parts.limiter.check("predict", caller(request))
+        advised = await parts.advisor.advise(AskedError(error_message, error_type, None, domain))
+        advice = advised.advice
+        fixes = [_fix(one) for one in advice.fixes[: top_k or config.top_k]]
+        return FixesAnswer(model_version=advice.model_version, fixes=fixes)
+
+
+def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> None:
+    @router.post("/errors", status_code=202)
+    async def errors(body: ErrorsBody, request: Request) -> ErrorsAccepted:
+        """Errors to learn from. Accepted means that Kafka has acknowledged all of them."""
+        await parts.limiter.check("errors", caller(request))
+        events = await parts.reports.events(body.errors, request.state.correlation_id)
+        await parts.intake.send([Outgoing(config.raw_topic, one.service, one) for one in events])
+        return ErrorsAccepted(accepted=len(events), event_ids=[one.event_id for one in events])
+
+    @router.post("/feedback", status_code=202)
+    async def feedback(body: FeedbackBody, request: Request) -> FeedbackAccepted:
+        """Whether a fix worked. Accepted means that Kafka has acknowledged it."""
+        await parts.limiter.check("feedback", caller(request))
+        record = FixFeedback(
+            feedback_id=uuid.uuid4().hex,
+            error_id=body.error_id,
+            solution_id=body.solution_id,
+            solution_worked=body.solution_worked,
+            comment=parts.reports.scrubbed(body.feedback) if body.feedback else None,
+            submitted_at=parts.clock.now(),
+            submitter=_submitter(config.submitter_key, caller(request)),
+        )
+        known = parts.sources.observations.fingerprint_of(body.error_id)
+        fingerprint = fingerprint_in(body.error_id) or known
+        headers = ((FINGERPRINT_HEADER, fingerprint.encode()),) if fingerprint else ()
+        await parts.intake.send([Outgoing(config.feedback_topic, body.error_id, record, headers)])
+        return FeedbackAccepted(feedback_id=record.feedback_id)
+
+
+def caller(request: Request) -> str:
+    """Who asks: the address."""
+    return request.client.host if request.client else "local"
+
+
+def predict_answer(advised: Advised, top_k: int) -> PredictAnswer:
+    """The answer of `/predict`."""
+    advice = advised.advice
+    return PredictAnswer(
+        error_id=advised.error_id,
+        model_version=advice.model_version,
+        predictions=Predictions(
+            category=_label(advice.labels.category),
+            domain=_label(advice.labels.domain),
+            severity=_label(advice.labels.severity),
+        ),
+        fixes=[_fix(one) for one in advice.fixes[:top_k]],
+        cached=advised.is_cached,
+    )
+
+
+def _label(label: Label) -> PredictedLabel:
+    confidence = round(label.confidence, 4)
+    return PredictedLabel(value=label.value, confidence=confidence, source=label.source.value)
+
+
+def _fix(fix: Fix) -> FixAnswer:
+    source = fix.provenance
+    return FixAnswer(
+        solution_id=fix.solution_id,
+        title=fix.title,
+        text=fix.text,
+        score=fix.score,
+        origin=fix.origin.value,
+        provenance=ProvenanceAnswer(
+            url=source.url,
+            author=source.author,
+            license=source.license,
+            retrieved_at=source.retrieved_at.isoformat() if source.retrieved_at else None,
+        ),
+        matched_on=list(fix.matched_on),
+    )
+
+
+def _submitter(key: bytes, who: str) -> str:
+    return hmac.new(key, who.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,80 @@
+"""Puts routes, page, health and documentation together into one ASGI application.
+
+It starts nothing: the service hands it parts that run already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+from starlette.types import ASGIApp
+
+from fixstream.inference import problems
+from fixstream.inference.api import RestConfig, RestParts, learning_routes
+from fixstream.inference.gate import Gate, GateConfig
+from fixstream.inference.web_page import page_routes
+
+DESCRIPTION = "Report errors, ask for fixes, and say whether they worked."
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether requests may be sent here, and the state of each part."""
+
+    is_ready: bool
+    details: dict[str, object]
+
+
+def create_application(
+    parts: RestParts,
+    rest: RestConfig,
+    gate: GateConfig,
+    readiness: Callable[[], Readiness],
+) -> ASGIApp:
+    """The application.
+
+    Args:
+        parts: What the routes talk to.
+        rest: What the routes need to know.
+        gate: The bounds of every request.
+        readiness: Asked on each `/readyz`.
+    """
+    app = FastAPI(
+        title="fixstream",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,  # FastAPI's own pages load scripts from the internet; ours need none.
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    app.include_router(learning_routes(parts, rest))
+    app.include_router(page_routes(app, parts))
+    _add_health(app, readiness)
+    return Gate(app, gate)
+
+
+def _add_health(app: FastAPI, readiness: Callable[[], Readiness]) -> None:
+    @app.get("/healthz", tags=["operation"])
+    async def healthz() -> dict[str, str]:
+        """Whether the process answers at all."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"])
+    async def readyz() -> Response:
+        """200 when requests may be sent here, else 503; the state of each part either way."""
+        state = readiness()
+        status = "ready" if state.is_ready else "starting"
+        return JSONResponse(
+            {"status": status, **state.details}, status_code=200 if state.is_ready else 503
+        )
+
+    @app.get("/metrics", include_in_schema=False)
+    async def prometheus(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(REGISTRY), media_type=content_type)

@@ -1,0 +1,308 @@
+"""Builds the service's parts from its settings, and starts and stops them in order.
+
+Started: predictor, readers, embedder, responder; stopped the other way round, so that nothing is
+asked of a part that has ended. Serving HTTP is `service`'s business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from confluent_kafka import Consumer
+
+from fixstream.inference.advisor import Advisor
+from fixstream.inference.answer_cache import AnswerCache
+from fixstream.inference.api import RestConfig, RestParts
+from fixstream.inference.application import Readiness
+from fixstream.inference.embedder import Embedder
+from fixstream.inference.evidence import Evidence
+from fixstream.inference.intake import CE_SOURCE, KafkaIntake
+from fixstream.inference.knowledge import KnowledgeBase
+from fixstream.inference.lag import LagProbe, WatchedGroup
+from fixstream.inference.loading import CheckpointLoader, LoaderConfig
+from fixstream.inference.observations import Observations
+from fixstream.inference.predictor import Predictor, PredictorConfig
+from fixstream.inference.rate_limit import RateLimiter
+from fixstream.inference.receivers import (
+    FeedbackReceiver,
+    GroupsReceiver,
+    SolutionsReceiver,
+    UpdatesReceiver,
+)
+from fixstream.inference.reload import ModelFollower
+from fixstream.inference.reporting import ReportScrubber
+from fixstream.inference.responder import Answerer, Responder, ResponderConfig
+from fixstream.inference.settings import InferenceSettings
+from fixstream.inference.slot import ModelSlot
+from fixstream.inference.starter_publishing import StarterPublisher
+from fixstream.inference.statistics import Sources, TopicNames
+from fixstream.inference.submitter_key import submitter_key
+from fixstream.inference.suggest import Advice, AdviceKey, Suggester, SuggesterConfig
+from fixstream.inference.topic_reader import TopicReader, TopicReceiver
+from fixstream.runtime.clock import Clock, SystemClock
+from fixstream.runtime.kafka import RecordPublisher, make_consumer, make_producer
+from fixstream.runtime.settings import KafkaSettings
+from fixstream.schemas import topics
+from fixstream.schemas.codec import Codec
+from fixstream.schemas.topics import Topic
+from fixstream.trainer.checkpoint import FolderCheckpointStore
+from fixstream.triage.scrub import Scrubber
+from fixstream.triage.triage import Triager
+
+GROUP = "inference"
+STREAMS_GROUP = "streams"
+GROUPS = Topic("groups.v1", "fingerprint", None, is_compacted=True)
+"""What the processor remembers of each group; it creates the topic."""
+MAX_THREADS = 4
+POOL_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service whose threads run."""
+
+    parts: RestParts
+    rest: RestConfig
+    readiness_parts: ReadinessParts
+
+    def readiness(self) -> Readiness:
+        """Whether requests may be sent here."""
+        return self.readiness_parts.look()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessParts:
+    """What readiness depends on."""
+
+    solutions: TopicReader
+    updates: TopicReader
+    responder: Responder
+    follower: ModelFollower
+    slot: ModelSlot
+    knowledge: KnowledgeBase
+
+    def look(self) -> Readiness:
+        """Ready once the past of fixes and models is read; a missing model is no obstacle."""
+        refusals = self.follower.refusals
+        last = refusals[-1] if refusals else None
+        is_ready = (
+            self.solutions.is_caught_up and self.updates.is_caught_up and self.responder.is_alive
+        )
+        return Readiness(
+            is_ready,
+            {
+                "model": self.follower.state.value,
+                "model_version": self.slot.version,
+                "knowledge": "ready" if self.solutions.is_caught_up else "reading",
+                "solutions": len(self.knowledge),
+                "responder": "running" if self.responder.is_alive else "stopped",
+                "last_refused_update": last
+                and {"version": last.version, "reason": last.reason.value, "detail": last.detail},
+            },
+        )
+
+
+class Assembly:
+    """The collaborators of one service, built once; `started` runs them."""
+
+    def __init__(
+        self,
+        settings: InferenceSettings,
+        kafka: KafkaSettings,
+        codec: Codec,
+        clock: Clock | None = None,
+    ) -> None:
+        """Builds what needs no connection."""
+        self._settings = settings
+        self._kafka = kafka
+        self._codec = codec
+        self._clock = clock or SystemClock()
+        self._slot = ModelSlot()
+        self._evidence = Evidence()
+        self._observations = Observations()
+        self._scrubber = Scrubber()
+        self._cache: AnswerCache[AdviceKey, Advice] = AnswerCache(
+            self._clock, max_size=settings.cache_size, ttl_s=settings.cache_ttl_s
+        )
+
+    @contextmanager
+    def started(self) -> Iterator[Running]:
+        """Starts the threads, and stops them when the block ends."""
+        with ExitStack() as stack:
+            knowledge = KnowledgeBase(self._scrubber)
+            stack.callback(knowledge.close)
+            stack.callback(self._slot.close)
+            suggester = Suggester(
+                knowledge,
+                self._evidence,
+                self._cache,
+                SuggesterConfig(self._settings.min_confidence),
+            )
+            predictor = stack.enter_context(self._predictor())
+            follower = self._follower()
+            updates = stack.enter_context(
+                self._reader([topics.MODEL_UPDATES], UpdatesReceiver(follower, self._codec))
+            )
+            solutions = stack.enter_context(self._solutions_reader(knowledge, suggester))
+            self._start_observers(stack, suggester)
+            stack.enter_context(Embedder(knowledge, predictor, self._slot))
+            responder = stack.enter_context(self._responder(suggester, predictor))
+            probe = stack.enter_context(self._probe())
+            sources = self._sources(follower, knowledge)
+            parts = self._rest_parts(stack, suggester, predictor, sources, probe)
+            ready = ReadinessParts(solutions, updates, responder, follower, self._slot, knowledge)
+            yield Running(parts, self._rest_config(), ready)
+
+    def _predictor(self) -> Predictor:
+        settings = self._settings
+        num_threads = settings.num_threads or min(os.cpu_count() or 1, MAX_THREADS)
+        config = PredictorConfig(
+            max_batch=settings.max_batch,
+            company_wait_s=settings.company_wait_ms / 1000,
+            max_waiting=settings.max_waiting,
+            deadline_s=settings.deadline_s,
+        )
+        return Predictor(
+            self._slot,
+            self._clock,
+            config,
+            prepare_thread=lambda: torch.set_num_threads(num_threads),
+        )
+
+    def _follower(self) -> ModelFollower:
+        settings = self._settings
+        loader = CheckpointLoader(
+            FolderCheckpointStore(Path(settings.checkpoint_dir)),
+            Path(settings.trusted_keys_path),
+            LoaderConfig(settings.precision),
+        )
+        return ModelFollower(self._slot, loader, self._clock, settings.model_name)
+
+    def _reader(self, followed: Sequence[Topic], receiver: TopicReceiver) -> TopicReader:
+        names = [self._kafka.topic(topic) for topic in followed]
+        return TopicReader(lambda: self._consumer(f"{GROUP}-reader"), names, receiver)
+
+    def _consumer(self, group: str, **overrides: str) -> Consumer:
+        return make_consumer(self._kafka, group, **overrides)
+
+    def _solutions_reader(self, knowledge: KnowledgeBase, suggester: Suggester) -> TopicReader:
+        on_caught_up = None
+        if self._settings.load_starter:
+            on_caught_up = StarterPublisher(
+                self._publisher(), self._kafka.topic(topics.SOLUTIONS)
+            ).publish_if_missing
+        receiver = SolutionsReceiver(knowledge, suggester, self._codec, on_caught_up)
+        return self._reader([topics.SOLUTIONS], receiver)
+
+    def _start_observers(self, stack: ExitStack, suggester: Suggester) -> None:
+        feedback = FeedbackReceiver(self._evidence, suggester, self._observations, self._codec)
+        stack.enter_context(self._reader([topics.FEEDBACK], feedback))
+        groups = GroupsReceiver(self._observations)
+        stack.enter_context(self._reader([GROUPS], groups))
+
+    def _publisher(self) -> RecordPublisher:
+        # No linger: a suggestion is wanted now, and a chunk of them goes out together anyway.
+        producer = make_producer(self._kafka, linger_ms=0)
+        return RecordPublisher(producer, self._codec, ce_source=CE_SOURCE)
+
+    def _responder(self, suggester: Suggester, predictor: Predictor) -> Responder:
+        top_k = self._settings.top_k
+        return Responder(
+            lambda: self._consumer(GROUP, client_id="fixstream-responder"),
+            self._publisher(),
+            self._codec,
+            Answerer(suggester, predictor, self._slot, self._clock, top_k),
+            self._observations,
+            ResponderConfig(
+                self._kafka.topic(topics.ERRORS_TRIAGED), self._kafka.topic(topics.FIXES_SUGGESTED)
+            ),
+        )
+
+    def _probe(self) -> LagProbe:
+        name = self._kafka.topic
+        watched = (
+            WatchedGroup(
+                "processor", name(topics.ERRORS_RAW), lambda: self._consumer(STREAMS_GROUP)
+            ),
+            WatchedGroup("suggestions", name(topics.ERRORS_TRIAGED), lambda: self._consumer(GROUP)),
+        )
+        names = self._topic_names()
+        followed = [
+            names.raw,
+            names.triaged,
+            names.dlq,
+            names.batches,
+            names.suggested,
+            names.feedback,
+        ]
+        return LagProbe(followed, watched)
+
+    def _topic_names(self) -> TopicNames:
+        name = self._kafka.topic
+        return TopicNames(
+            raw=name(topics.ERRORS_RAW),
+            triaged=name(topics.ERRORS_TRIAGED),
+            dlq=name(topics.ERRORS_DLQ),
+            batches=name(topics.TRAINING_BATCHES),
+            suggested=name(topics.FIXES_SUGGESTED),
+            feedback=name(topics.FEEDBACK),
+        )
+
+    def _sources(self, follower: ModelFollower, knowledge: KnowledgeBase) -> Sources:
+        return Sources(
+            self._slot,
+            follower,
+            knowledge,
+            self._evidence,
+            self._observations,
+            self._cache,
+            self._topic_names(),
+        )
+
+    def _rest_parts(
+        self,
+        stack: ExitStack,
+        suggester: Suggester,
+        predictor: Predictor,
+        sources: Sources,
+        probe: LagProbe,
+    ) -> RestParts:
+        settings = self._settings
+        pool = stack.enter_context(ThreadPoolExecutor(POOL_THREADS, "rest"))
+        intake = KafkaIntake(make_producer(self._kafka), self._codec, self._clock)
+        stack.enter_context(intake)
+        limiter = RateLimiter(
+            {
+                "predict": settings.rate_limit,
+                "errors": settings.rate_limit,
+                "feedback": settings.feedback_rate_limit,
+            }
+        )
+        return RestParts(
+            advisor=Advisor(
+                Triager(self._scrubber), suggester, predictor, self._slot, self._clock, pool
+            ),
+            intake=intake,
+            reports=ReportScrubber(self._scrubber, self._clock, pool),
+            limiter=limiter,
+            sources=sources,
+            reading=lambda: probe.reading,
+            clock=self._clock,
+        )
+
+    def _rest_config(self) -> RestConfig:
+        settings = self._settings
+        return RestConfig(
+            raw_topic=self._kafka.topic(topics.ERRORS_RAW),
+            feedback_topic=self._kafka.topic(topics.FEEDBACK),
+            submitter_key=submitter_key(
+                settings.submitter_key, Path(settings.checkpoint_dir) / "keys"
+            ),
+            top_k=settings.top_k,
+        )

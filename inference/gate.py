@@ -1,0 +1,172 @@
+"""What every request passes first: pure ASGI, around all routes.
+
+It names the request (correlation id in and out), bounds its body in size and time while it streams
+in, refuses it when too many are under way, counts and times it, and turns whatever escapes into a
+problem document. It knows no route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from dataclasses import dataclass
+
+import structlog
+from fastapi import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fixstream.inference import metrics
+from fixstream.inference.problems import problem_response
+
+log = structlog.get_logger(__name__)
+
+CORRELATION_HEADER = "x-correlation-id"
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+_SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """The bounds of a request."""
+
+    max_body_bytes: int = 1_048_576
+    body_deadline_s: float = 10.0
+    max_requests: int = 1000
+    """Requests under way at once; further ones are answered 503."""
+
+
+class Gate:
+    """The outermost ASGI layer."""
+
+    def __init__(self, app: ASGIApp, config: GateConfig | None = None) -> None:
+        """Stores the application that it stands before."""
+        self._app = app
+        self._config = config or GateConfig()
+        self._num_requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request, or passes on the lifespan."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        else:  # Web sockets: there are none here.
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        correlation_id = _correlation_id(headers)
+        scope.setdefault("state", {})["correlation_id"] = correlation_id
+        answer = _Answer(send, correlation_id)
+        started = time.perf_counter()
+        self._num_requests += 1
+        try:
+            with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+                await self._bounded(scope, headers, receive, answer)
+        finally:
+            self._num_requests -= 1
+            _count(scope, answer.status, time.perf_counter() - started)
+
+    async def _bounded(
+        self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer
+    ) -> None:
+        config = self._config
+        if self._num_requests > config.max_requests:
+            busy = problem_response(
+                503, "Too many requests are under way.", headers={"Retry-After": "1"}
+            )
+            await busy(scope, receive, answer.send)
+            return
+        body = _Body(receive, config)
+        try:
+            body.check_announced(headers)
+            await self._app(scope, body.receive, answer.send)
+        except HTTPException as refused:
+            await answer.problem(scope, receive, refused.status_code, str(refused.detail))
+        except Exception:  # The edge: logged here, and told without details.
+            log.exception("request failed", path=scope["path"])
+            await answer.problem(scope, receive, 500, "Something went wrong on our side.")
+
+
+class _Body:
+    """A request's body, bounded while it comes in."""
+
+    def __init__(self, receive: Receive, config: GateConfig) -> None:
+        self._receive = receive
+        self._config = config
+        self._num_bytes = 0
+        self._is_complete = False
+        self._deadline = time.monotonic() + config.body_deadline_s
+
+    def check_announced(self, headers: Headers) -> None:
+        announced = headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self._config.max_body_bytes:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        if self._is_complete:
+            return await self._receive()  # Only a disconnect can come now.
+        try:
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, "The body did not come in time.") from None
+        if message["type"] == "http.request":
+            self._num_bytes += len(message.get("body", b""))
+            self._is_complete = not message.get("more_body", False)
+            if self._num_bytes > self._config.max_body_bytes:
+                raise self._too_large()
+        return message
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"A body may have {self._config.max_body_bytes} bytes.")
+
+
+class _Answer:
+    """Wraps `send`: adds our headers, and remembers whether the answer has begun."""
+
+    def __init__(self, send: Send, correlation_id: str) -> None:
+        self._send = send
+        self._correlation_id = correlation_id
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers[CORRELATION_HEADER] = self._correlation_id
+            for name, value in _SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def problem(self, scope: Scope, receive: Receive, status: int, detail: str) -> None:
+        """Answers with a problem, unless an answer is under way already."""
+        if self.status == 0:
+            # The rest of the body is unread, so the connection cannot be used again.
+            headers = {"Connection": "close"} if status in {408, 413} else {}
+            await problem_response(status, detail, headers=headers)(scope, receive, self.send)
+
+
+def _correlation_id(headers: Headers) -> str:
+    given = headers.get(CORRELATION_HEADER, "")
+    return given if _CORRELATION_ID.match(given) else uuid.uuid4().hex
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    # The route's template, not the path: a scanner must not make a metric a path.
+    route = getattr(scope.get("route"), "path", "unknown")
+    method = scope["method"] if scope["method"] in {"GET", "POST", "HEAD"} else "other"
+    metrics.REQUESTS.labels(route, method, str(status)).inc()
+    metrics.REQUEST_SECONDS.labels(route).observe(seconds)

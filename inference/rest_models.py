@@ -1,0 +1,139 @@
+"""The bodies and answers of the REST calls, with the limits of each field."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fixstream.inference.suggest import MAX_FIXES
+from fixstream.schemas.limits import (
+    MAX_ATTRIBUTE_CHARS,
+    MAX_ATTRIBUTES,
+    MAX_ID_CHARS,
+    MAX_TEXT_CHARS,
+    MAX_TITLE_CHARS,
+    MAX_TRACE_CHARS,
+)
+
+DomainName = Literal["cloud", "network", "security", "general"]
+SeverityName = Literal["low", "medium", "high", "critical", "emergency"]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, pattern=r"^[\x21-\x7e]+$")]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
+Message = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
+ErrorType = Annotated[str, Field(max_length=MAX_TITLE_CHARS)]
+Trace = Annotated[str, Field(max_length=MAX_TRACE_CHARS)]
+TopK = Annotated[int, Field(ge=1, le=MAX_FIXES)]
+MAX_REPORTS = 1000
+
+
+class Body(BaseModel):
+    """A request body: numbers are not taken for texts, nor texts for truth values."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class ErrorReport(Body):
+    """One error to learn from."""
+
+    error_type: ErrorType | None
+    message: Message
+    stack_trace: Trace | None = None
+    severity: SeverityName | None = None
+    domain: DomainName | None = None
+    service: Name | None = None
+    event_id: Id | None = None
+    attributes: Annotated[
+        dict[Name, Annotated[str, Field(max_length=MAX_ATTRIBUTE_CHARS)]],
+        Field(max_length=MAX_ATTRIBUTES),
+    ] = {}
+
+
+class ErrorsBody(Body):
+    """Errors to learn from."""
+
+    errors: Annotated[list[ErrorReport], Field(min_length=1, max_length=MAX_REPORTS)]
+
+
+class ErrorsAccepted(BaseModel):
+    """The errors that Kafka has acknowledged: none of them needs to be sent again."""
+
+    accepted: int
+    event_ids: list[str]
+
+
+class PredictBody(Body):
+    """One error to predict for."""
+
+    error_message: Message
+    domain: DomainName | None = None
+    error_type: ErrorType | None = None
+    stack_trace: Trace | None = None
+    top_k: TopK | None = None
+
+
+class PredictedLabel(BaseModel):
+    """One judgement: `source` says whether a rule, a person or the model made it."""
+
+    value: str
+    confidence: float
+    source: str
+
+
+class Predictions(BaseModel):
+    """The three judgements on an error."""
+
+    category: PredictedLabel
+    domain: PredictedLabel
+    severity: PredictedLabel
+
+
+class ProvenanceAnswer(BaseModel):
+    """Where a fix comes from, and under which licence it may be shown."""
+
+    url: str
+    author: str | None
+    license: str | None
+    retrieved_at: str | None
+
+
+class FixAnswer(BaseModel):
+    """One fix; `score` is how sure we are of it, 0 to 1."""
+
+    solution_id: str
+    title: str
+    text: str
+    score: float
+    origin: str
+    provenance: ProvenanceAnswer
+    matched_on: list[str]
+
+
+class FixesAnswer(BaseModel):
+    """The fixes for an error, best first; empty when no good fix is known."""
+
+    model_version: int
+    fixes: list[FixAnswer]
+
+
+class PredictAnswer(FixesAnswer):
+    """What is known about an error. Feedback names its `error_id`."""
+
+    error_id: str
+    predictions: Predictions
+    cached: bool
+
+
+class FeedbackBody(Body):
+    """Whether a fix worked."""
+
+    error_id: Id
+    solution_worked: bool
+    feedback: Annotated[str, Field(max_length=MAX_TEXT_CHARS)] | None = None
+    solution_id: Id | None = None
+
+
+class FeedbackAccepted(BaseModel):
+    """Kafka has acknowledged the feedback."""
+
+    feedback_id: str

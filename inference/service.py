@@ -1,0 +1,130 @@
+"""The inference service: one process that follows the topics, answers REST and suggests fixes.
+
+SIGTERM stops the listening, lets requests under way end, then stops the parts in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from fixstream.inference.application import create_application
+from fixstream.inference.assembly import Assembly
+from fixstream.inference.gate import GateConfig
+from fixstream.inference.settings import InferenceSettings
+from fixstream.runtime.settings import KafkaSettings, load_settings
+from fixstream.runtime.stopping import StopSignal
+from fixstream.schemas.codec import Codec
+from fixstream.schemas.errors import Misconfigured, StartFailed
+
+log = structlog.get_logger(__name__)
+
+__all__ = ["InferenceSettings", "run"]
+
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread may keep the interpreter from the event loop; Python's own 5 ms show in p50."""
+BACKLOG = 2048
+STOP_LOOK_S = 0.1
+
+
+def run(
+    settings: InferenceSettings | None = None,
+    kafka: KafkaSettings | None = None,
+    stop: StopSignal | None = None,
+) -> None:
+    """Runs the service until a signal asks it to stop.
+
+    Args:
+        settings: None reads them from the environment.
+        kafka: None reads them from the environment.
+        stop: None takes over SIGTERM and SIGINT.
+
+    Raises:
+        Misconfigured: A setting is wrong, or the address is taken.
+        StartFailed: The web server ended without having been asked to.
+    """
+    settings = settings or load_settings(InferenceSettings)
+    kafka = kafka or load_settings(KafkaSettings)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    with ExitStack() as stack:
+        stop = stop or stack.enter_context(StopSignal())
+        # First, so that a taken port is told before anything has started.
+        listener = stack.enter_context(_listener(settings.host, settings.port))
+        assembly = Assembly(settings, kafka, _codec(kafka))
+        running = stack.enter_context(assembly.started())
+        gate = GateConfig(
+            settings.max_body_bytes, settings.body_deadline_s, settings.max_connections
+        )
+        app = create_application(running.parts, running.rest, gate, running.readiness)
+        _serve(_server_config(app, settings), listener, stop)
+    log.info("inference stopped")
+
+
+def _codec(kafka: KafkaSettings) -> Codec:
+    if kafka.schema_registry_url is None:
+        return Codec()
+    from fixstream.runtime.registry import SchemaRegistry
+
+    return Codec(SchemaRegistry(kafka))
+
+
+@contextmanager
+def _listener(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            raise Misconfigured(
+                f"cannot listen on {host}:{port}: {error.strerror} "
+                "(FIXSTREAM_INFERENCE_HOST, FIXSTREAM_INFERENCE_PORT)"
+            ) from error
+        yield listener
+
+
+def _server_config(app: ASGIApp, settings: InferenceSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Longer than clients keep idle connections, so that none is closed under a request.
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=round(settings.drain_timeout_s),
+        backlog=BACKLOG,
+    )
+
+
+def _serve(config: uvicorn.Config, listener: socket.socket, stop: StopSignal) -> None:
+    server = uvicorn.Server(config)
+    host, port = listener.getsockname()[:2]
+    log.info("inference listening", url=f"http://{host}:{port}")
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve_until(server, listener, stop))
+    if not stop.is_set():
+        raise StartFailed("the web server ended without having been asked to")
+
+
+async def _serve_until(server: uvicorn.Server, listener: socket.socket, stop: StopSignal) -> None:
+    async def watch() -> None:
+        while not stop.is_set():  # noqa: ASYNC110 - the flag is set by a signal, not by the loop
+            await asyncio.sleep(STOP_LOOK_S)
+        server.should_exit = True
+
+    watching = asyncio.create_task(watch())
+    try:
+        # uvicorn takes the signals over, drains, and raises them again for our own handler.
+        await server.serve(sockets=[listener])
+    finally:
+        watching.cancel()
