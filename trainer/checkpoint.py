@@ -121,6 +121,14 @@ def checkpoint_name(version: int) -> str:
     return f"checkpoint-{version:08d}"
 
 
+def version_of(name: str) -> int:
+    """The version of a checkpoint by its name; raises ValueError for any other name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"no name of a checkpoint: {name[:80]!r}")
+    return int(match[1])
+
+
 class FolderCheckpointStore:
     """A folder on a local or mounted disk."""
 
@@ -292,21 +300,22 @@ def read_artifact(store: CheckpointStore, stored: StoredCheckpoint) -> Artifact:
     """
     return Artifact(
         stored.manifest,
-        _read_verified(store, stored, TOKENIZER),
+        read_verified(store, stored, TOKENIZER),
         read_tensors(store, stored, WEIGHTS),
     )
 
 
 def read_tensors(store: CheckpointStore, stored: StoredCheckpoint, file: str) -> dict[str, Tensor]:
     """The tensors of one file; raises ArtifactRejected as `read_artifact`."""
-    data = _read_verified(store, stored, file)
+    data = read_verified(store, stored, file)
     try:
         return safetensors.torch.load(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise ArtifactRejected(f"{file} is no safetensors file: {error}") from error
 
 
-def _read_verified(store: CheckpointStore, stored: StoredCheckpoint, file: str) -> bytes:
+def read_verified(store: CheckpointStore, stored: StoredCheckpoint, file: str) -> bytes:
+    """A file's bytes, if they are the ones that the manifest names; raises ArtifactRejected."""
     entry = stored.manifest.files.get(file)
     if entry is None:
         raise ArtifactRejected(f"the manifest names no {file}")

@@ -165,12 +165,7 @@ class TrainedModel:
         """As `predict`, for texts that were encoded with this model's tokenizer."""
         if not encoded:
             return []
-        network_logits, embeddings = self._run_network(encoded)
-        wide_logits = self.wide.logits([grams(one, self.wide.num_buckets) for one in encoded])
-        mixed = {
-            head: self._mix(head, network_logits[head], wide_logits[head], encoded)
-            for head in HEADS
-        }
+        mixed, embeddings = self._run(encoded)
         return [
             Prediction(
                 category=_distribution("category", mixed["category"][row]),
@@ -181,11 +176,24 @@ class TrainedModel:
             for row in range(len(encoded))
         ]
 
+    def probabilities(self, encoded: Sequence[Encoded]) -> dict[str, Floats]:
+        """Per head [B, classes]; at least one text."""
+        return self._run(encoded)[0]
+
     def embed(self, texts: Sequence[ErrorText]) -> NDArray[np.float32]:
         """Solution embeddings [B, S] of unit norm."""
         if not texts:
             return np.zeros((0, self.network.config.solution_dim), np.float32)
         return self._run_network([self.tokenizer.encode(text) for text in texts])[1]
+
+    def _run(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
+        network_logits, embeddings = self._run_network(encoded)
+        wide_logits = self.wide.logits([grams(one, self.wide.num_buckets) for one in encoded])
+        mixed = {
+            head: self._mix(head, network_logits[head], wide_logits[head], encoded)
+            for head in HEADS
+        }
+        return mixed, embeddings
 
     def _run_network(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
         with torch.inference_mode(), self.precision.autocast():

@@ -82,7 +82,11 @@ class WidePath:
 
     def __init__(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         self._weights: Floats = _floats(state["weights"])  # [W, C]
-        self._squares: Floats = _floats(state["squares"])  # [W, C]
+        # Zeros are not backed by memory before they are written to: prediction never does.
+        squares = (
+            state["squares"] if "squares" in state else np.zeros(self._weights.shape, np.float32)
+        )
+        self._squares: Floats = _floats(squares)  # [W, C]
         self._bias: Floats = _floats(state["bias"])  # [2, C] bias and its squared gradients
         self._documents: Floats = _floats(state["documents"])  # [W] texts holding the n-gram
         self._class_counts: Floats = _floats(state["class_counts"])  # [C]
@@ -98,7 +102,6 @@ class WidePath:
         return cls(
             {
                 "weights": np.zeros(shape, np.float32),
-                "squares": np.zeros(shape, np.float32),
                 "bias": np.zeros((2, NUM_COLUMNS), np.float32),
                 "documents": np.zeros(num_buckets, np.float32),
                 "class_counts": np.zeros(NUM_COLUMNS, np.float32),
@@ -112,15 +115,18 @@ class WidePath:
         return int(self._weights.shape[0])
 
     def state(self) -> dict[str, Floats]:
-        """The live arrays by name; copy them before the next `learn` if they are to be kept."""
+        """The live arrays that predict, by name; copy them before the next `learn` to keep them."""
         return {
             "weights": self._weights,
-            "squares": self._squares,
             "bias": self._bias,
             "documents": self._documents,
             "class_counts": self._class_counts,
             "num_documents": self._num_documents,
         }
+
+    def learning_state(self) -> dict[str, Floats]:
+        """The live arrays that only learning needs."""
+        return {"squares": self._squares}
 
     def logits(self, texts: Sequence[Grams]) -> dict[str, Floats]:
         """Per head [B, classes]."""

@@ -1,0 +1,213 @@
+"""The trainer as a service: puts the parts together, runs the loop, and stops in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import structlog
+import torch
+
+from fixstream.runtime.clock import Clock, SystemClock
+from fixstream.runtime.kafka import RecordPublisher, make_producer
+from fixstream.runtime.metrics import Health, serve_metrics
+from fixstream.runtime.settings import KafkaSettings, load_settings
+from fixstream.runtime.stopping import StopSignal
+from fixstream.runtime.topics_admin import wait_until_ready
+from fixstream.schemas.codec import Codec
+from fixstream.schemas.errors import Misconfigured
+from fixstream.schemas.topics import MODEL_UPDATES
+from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey
+from fixstream.trainer.dead_letters import DeadLetters
+from fixstream.trainer.intake import BatchIntake
+from fixstream.trainer.learner import Learner, LearnerConfig
+from fixstream.trainer.ledger import Ledger
+from fixstream.trainer.precision import measure_precision
+from fixstream.trainer.recorder import CheckpointRecorder
+from fixstream.trainer.resume import resume
+from fixstream.trainer.settings import LearningSettings, TrainerSettings
+from fixstream.trainer.training import LoopConfig, TrainingLoop
+from fixstream.trainer.updates import publish_update, read_history, update_of
+
+log = structlog.get_logger(__name__)
+
+__all__ = ["LearningSettings", "TrainerSettings", "run"]
+
+_POLL_S = 0.2
+_READY_TIMEOUT_S = 60.0
+_FINISH_TIMEOUT_S = 60.0
+
+
+def run(
+    settings: TrainerSettings | None = None,
+    kafka: KafkaSettings | None = None,
+    learning: LearningSettings | None = None,
+    stop: StopSignal | None = None,
+) -> None:
+    """Trains until a signal asks it to stop; then writes a last checkpoint.
+
+    Args:
+        settings: None reads them from the environment, as for the others.
+        kafka: how to reach Kafka.
+        learning: the specification's settings.
+        stop: None takes over SIGTERM and SIGINT.
+
+    Raises:
+        Stop: it cannot go on; the message says why.
+    """
+    settings = settings or load_settings(TrainerSettings)
+    kafka = kafka or load_settings(KafkaSettings)
+    learning = learning or load_settings(LearningSettings)
+    _set_up_torch(settings)
+    with ExitStack() as stack:
+        stop = stop or stack.enter_context(StopSignal())
+        service = TrainerService(settings, kafka, learning, SystemClock())
+        stack.enter_context(
+            serve_metrics(settings.metrics_port, settings.metrics_host, service.health)
+        )
+        service.train(stop)
+
+
+class TrainerService:
+    """One training process: from the newest checkpoint to the last one."""
+
+    def __init__(
+        self,
+        settings: TrainerSettings,
+        kafka: KafkaSettings,
+        learning: LearningSettings,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._kafka = kafka
+        self._learning = learning
+        self._clock = clock
+        self._loop: TrainingLoop | None = None
+        self._last_turn_s = clock.monotonic()
+
+    def health(self) -> Health:
+        """Healthy while the loop turns; a step of a huge batch may take its time."""
+        silent_s = self._clock.monotonic() - self._last_turn_s
+        details: dict[str, object] = {"silent_s": round(silent_s, 1)}
+        if self._loop is not None:
+            details |= {"steps": self._loop.counts.steps, "model_version": self._loop.parent}
+        return Health(silent_s < self._settings.max_silence_s, details)
+
+    def train(self, stop: StopSignal) -> None:
+        """Resumes, and turns the loop until it is asked to stop.
+
+        Raises:
+            Stop: it cannot go on; the message says why.
+        """
+        wait_until_ready(self._kafka, _READY_TIMEOUT_S)
+        codec = Codec()
+        learner = Learner(learner_config(self._settings, self._learning))
+        log.info(
+            "trainer starts",
+            precision=learner.config.precision.value,
+            num_threads=torch.get_num_threads(),
+        )
+        with ExitStack() as stack:
+            self._open(stack, codec, learner, stop)
+
+    def _open(self, stack: ExitStack, codec: Codec, learner: Learner, stop: StopSignal) -> None:
+        settings, kafka = self._settings, self._kafka
+        key = SigningKey.load_or_create(signing_key_path(settings, self._learning))
+        store = FolderCheckpointStore(self._learning.checkpoint_dir)
+        store.clear_unfinished()
+        publisher = RecordPublisher(
+            make_producer(kafka), codec, ce_source="fixstream/trainer", clock=self._clock
+        )
+        publish = partial(publish_update, publisher, kafka.topic(MODEL_UPDATES))
+        history = read_history(kafka, codec, settings.model)
+        resumption = resume(store, key.trusting(), history, learner)
+        if resumption.unpublished is not None:
+            publish(update_of(resumption.unpublished, key))
+        ledger = Ledger(resumption.position, accept_gaps=settings.accept_gaps)
+        dead_letters = DeadLetters(publisher, kafka, self._clock)
+        recorder = CheckpointRecorder(store, key, publish, settings.checkpoints_kept)
+        stack.callback(recorder.close)
+        loop = self._loop = TrainingLoop(
+            learner,
+            ledger,
+            recorder,
+            dead_letters.put_examples,
+            self._clock,
+            loop_config(settings, self._learning),
+        )
+        loop.begin(resumption.start)
+        intake = stack.enter_context(BatchIntake(kafka, codec, ledger, dead_letters))
+        with _finishing(loop):
+            self._turn(loop, intake, ledger, stop)
+
+    def _turn(
+        self, loop: TrainingLoop, intake: BatchIntake, ledger: Ledger, stop: StopSignal
+    ) -> None:
+        max_waiting = self._settings.max_waiting_examples
+        has_stepped = False
+        while not stop.is_set():
+            self._last_turn_s = self._clock.monotonic()
+            if ledger.num_waiting < max_waiting:
+                intake.poll(0.0 if has_stepped else _POLL_S)
+            has_stepped = loop.advance()
+
+
+@contextmanager
+def _finishing(loop: TrainingLoop) -> Iterator[None]:
+    """A last checkpoint, also when a gap stops the trainer: what was learnt was learnt."""
+    try:
+        yield
+    finally:
+        loop.finish(_FINISH_TIMEOUT_S)
+
+
+def learner_config(settings: TrainerSettings, learning: LearningSettings) -> LearnerConfig:
+    """The learner's configuration, with the number format that is faster here.
+
+    Raises:
+        Misconfigured: the sizes do not fit together.
+    """
+    try:
+        model, tokenizer = learning.model_size(), learning.tokenizer_config()
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    return LearnerConfig(
+        model=model,
+        tokenizer=tokenizer,
+        optimizer=learning.optimizer_config(),
+        batch_size=learning.learning_batch_size,
+        replay_capacity=settings.replay_capacity,
+        max_training_tokens=settings.max_training_tokens,
+        validation_size=settings.validation_size,
+        held_out_share=settings.held_out_share,
+        promotion_margin=settings.promotion_margin,
+        seed=settings.seed,
+        precision=measure_precision(),
+    )
+
+
+def loop_config(settings: TrainerSettings, learning: LearningSettings) -> LoopConfig:
+    """How the loop paces itself."""
+    return LoopConfig(
+        model=settings.model,
+        batch_size=learning.learning_batch_size,
+        replay_share=settings.replay_share,
+        step_wait_s=settings.step_wait_s,
+        checkpoint_every_steps=settings.checkpoint_every_steps,
+        checkpoint_interval_s=settings.checkpoint_interval_s,
+    )
+
+
+def signing_key_path(settings: TrainerSettings, learning: LearningSettings) -> Path:
+    """Where the private key lies."""
+    return settings.signing_key or learning.checkpoint_dir / "keys" / "signing.pem"
+
+
+def _set_up_torch(settings: TrainerSettings) -> None:
+    if settings.num_threads:
+        torch.set_num_threads(settings.num_threads)
+    if settings.niceness:
+        os.nice(settings.niceness)

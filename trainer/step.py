@@ -1,0 +1,162 @@
+"""One training step of the network: forward, losses, a check, and only then the optimizer moves.
+
+The step is a function of its arguments: no clock, no files, and all randomness from the generator
+that it is given. Shape legend: B rows of the step, the first of which are new and the others
+replayed; S width of the solution embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from torch import Tensor
+
+from fixstream.trainer.examples import NO_SOLUTION, LearningExample
+from fixstream.trainer.features import Encoded
+from fixstream.trainer.network import HEADS, ByteDropout, ErrorLearningModel, NetworkOutput, pack
+from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, NonFiniteGradient
+from fixstream.trainer.precision import Precision
+
+_HINT_SHARE = 0.1
+"""How often an example shows a label as a hint, and the head then learns nothing from it."""
+_CONTRASTIVE_WEIGHT = 0.2
+_CONTRASTIVE_TEMPERATURE = 0.1
+# Enum order starts at 1 in the hint tables; 0 is the masked hint.
+_FIRST_HINT = 1
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss or a gradient is infinite or not a number; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepBatch:
+    """What one step trains on."""
+
+    encoded: Sequence[Encoded]  # B, cropped, without hints
+    classes: Tensor  # [B, heads] class indices
+    weights: Tensor  # [B, heads] label weights, balanced over classes; 0 skips
+    groups: Tensor  # [B]
+    solutions: Tensor  # [B], NO_SOLUTION where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step did; losses are of the rows before the step moved anything."""
+
+    losses: dict[str, float]
+    """Per head, `contrastive`, and `total`."""
+    logits: dict[str, Tensor]  # head -> [B, classes], before the step
+    gradient_norm: float
+    num_tokens: int
+
+
+def step_batch(
+    examples: Sequence[LearningExample], encoded: Sequence[Encoded], balance: Tensor
+) -> StepBatch:
+    """Lays out a step.
+
+    Args:
+        examples: B examples.
+        encoded: their (cropped) ids.
+        balance: [B, heads] factors on the label weights.
+    """
+    weights = torch.tensor([example.weights for example in examples]) * balance
+    return StepBatch(
+        encoded=encoded,
+        classes=torch.tensor([example.classes for example in examples]),
+        weights=weights,
+        groups=torch.tensor([example.group for example in examples]),
+        solutions=torch.tensor([example.solution for example in examples]),
+    )
+
+
+def train_step(
+    network: ErrorLearningModel,
+    optimizer: AdamOptimizerWithWarmup,
+    batch: StepBatch,
+    generator: torch.Generator,
+    precision: Precision = Precision.FLOAT32,
+) -> StepResult:
+    """Trains on one batch.
+
+    Raises:
+        NonFiniteLoss: neither the network nor the optimizer has changed.
+    """
+    encoded, weights = _with_hints(batch, generator)
+    packed = pack(encoded)
+    with precision.autocast():
+        output = network(packed, ByteDropout(network.config.dropout, generator))
+    losses = _losses(output, batch, weights)
+    total = torch.stack(list(losses.values())).sum()
+    if not bool(torch.isfinite(total)):
+        raise NonFiniteLoss(f"loss is {total.detach().item()}")
+    total.backward()  # type: ignore[no-untyped-call]
+    try:
+        norm = optimizer.step()
+    except NonFiniteGradient as error:
+        raise NonFiniteLoss(str(error)) from error
+    return StepResult(
+        {name: loss.detach().item() for name, loss in (*losses.items(), ("total", total))},
+        {head: logits.detach().float() for head, logits in output.logits.items()},
+        norm,
+        packed.num_tokens,
+    )
+
+
+def _with_hints(batch: StepBatch, generator: torch.Generator) -> tuple[list[Encoded], Tensor]:
+    """Shows a few labels as hints; where one is shown, its head has nothing to learn."""
+    heads = list(HEADS)
+    domain, severity = heads.index("domain"), heads.index("severity")
+    draws = torch.rand(len(batch.encoded), 2, generator=generator) < _HINT_SHARE
+    shown = draws & (batch.weights[:, [domain, severity]] > 0)
+    weights = batch.weights.clone()
+    weights[:, domain][shown[:, 0]] = 0.0
+    weights[:, severity][shown[:, 1]] = 0.0
+    hints = (batch.classes[:, [domain, severity]] + _FIRST_HINT) * shown
+    encoded = [
+        Encoded(one.token_ids, domain_id, severity_id)
+        for one, (domain_id, severity_id) in zip(batch.encoded, hints.tolist(), strict=True)
+    ]
+    return encoded, weights
+
+
+def _losses(output: NetworkOutput, batch: StepBatch, weights: Tensor) -> dict[str, Tensor]:
+    losses = {}
+    for index, (head, logits) in enumerate(output.logits.items()):
+        each = F.cross_entropy(logits.float(), batch.classes[:, index], reduction="none")
+        # By the number of rows, not by the sum of weights: a batch of weak labels moves little.
+        losses[head] = (each * weights[:, index]).sum() / len(batch.encoded)
+    losses["contrastive"] = _CONTRASTIVE_WEIGHT * contrastive_loss(
+        output.embedding.float(), batch.groups, batch.solutions
+    )
+    return losses
+
+
+def contrastive_loss(embedding: Tensor, groups: Tensor, solutions: Tensor) -> Tensor:
+    """Supervised contrastive loss: rows of one group, or with one fix, attract each other.
+
+    Khosla et al., "Supervised Contrastive Learning", 2020, equation 2.
+
+    Args:
+        embedding: [B, S] of unit norm.
+        groups: [B].
+        solutions: [B], `NO_SOLUTION` where there is none.
+
+    Returns:
+        A scalar; 0 if no two rows belong together.
+    """
+    same_fix = (solutions[:, None] == solutions) & (solutions != NO_SOLUTION)
+    is_self = torch.eye(len(groups), dtype=torch.bool)
+    positives = ((groups[:, None] == groups) | same_fix) & ~is_self
+    anchors = positives.any(dim=1)
+    if not bool(anchors.any()):
+        return embedding.sum() * 0.0
+    similarity = (embedding @ embedding.T / _CONTRASTIVE_TEMPERATURE).masked_fill(
+        is_self, -torch.inf
+    )
+    log_share = F.log_softmax(similarity, dim=1).masked_fill(~positives, 0.0)
+    return -(log_share.sum(dim=1)[anchors] / positives.sum(dim=1)[anchors]).mean()

@@ -1,0 +1,301 @@
+"""The training loop's decisions: when to step, on what, when a checkpoint is due, what it says.
+
+Everything from the outside comes in as a collaborator, so that the loop runs in a test without a
+broker, a thread or a real clock. It reads no Kafka itself.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+
+import structlog
+import torch
+
+from fixstream.runtime.clock import Clock
+from fixstream.schemas.enums import UpdateKind
+from fixstream.trainer.checkpoint import Counts, Manifest, StoredCheckpoint
+from fixstream.trainer.examples import LearningExample, learning_example
+from fixstream.trainer.gate import Answers
+from fixstream.trainer.learner import Learner, Learnt
+from fixstream.trainer.ledger import Ledger, Position, WaitingExample
+from fixstream.trainer.metrics import (
+    EXAMPLES,
+    SNAPSHOT_SECONDS,
+    VERSION,
+    WAITING,
+    count_step,
+    show_scores,
+)
+from fixstream.trainer.recorder import CheckpointRecorder, Recorded
+from fixstream.trainer.step import NonFiniteLoss
+
+log = structlog.get_logger(__name__)
+
+_BACKLOG_BATCHES = 4
+"""With more batches than this waiting, steps take new examples only."""
+_LOSS_KEEP = 0.95
+
+SetAside = Callable[[Sequence[WaitingExample], str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """How the loop paces itself."""
+
+    model: str = "error-learning"
+    batch_size: int = 32
+    replay_share: float = 0.5
+    step_wait_s: float = 2.0
+    checkpoint_every_steps: int = 100
+    checkpoint_interval_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where the lineage of models stands when the loop begins."""
+
+    next_version: int = 1
+    parent: int | None = None
+    champion: int | None = None
+    counts: Counts = field(default_factory=Counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A checkpoint on its way to the disk, and what becomes true once it is there."""
+
+    answers: Answers
+    position: Position
+
+
+class TrainingLoop:
+    """Drives one learner."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        ledger: Ledger,
+        recorder: CheckpointRecorder,
+        set_aside: SetAside,
+        clock: Clock,
+        config: LoopConfig,
+    ) -> None:
+        self._learner = learner
+        self._ledger = ledger
+        self._recorder = recorder
+        self._set_aside = set_aside
+        self._clock = clock
+        self._config = config
+        self._start = Start()
+        self._counts = Counts()
+        self._candidate: _Candidate | None = None
+        self._waiting_since: float | None = None
+        self._last_checkpoint_s = clock.monotonic()
+        self._last_recorded = self._stored = Counts()
+        self._mean_loss: float | None = None
+        self._skipped_before = 0
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the examples so far."""
+        return self._counts
+
+    @property
+    def parent(self) -> int | None:
+        """Version of the last checkpoint."""
+        return self._start.parent
+
+    def begin(self, start: Start) -> None:
+        """Takes up the lineage; called once, before the first `advance`."""
+        self._start = start
+        self._counts = self._last_recorded = self._stored = start.counts
+        self._skipped_before = start.counts.skipped
+        VERSION.set(start.next_version - 1)
+
+    def advance(self) -> bool:
+        """Does what is due: at most one step, and the begin or the end of a checkpoint.
+
+        Returns:
+            Whether a step was taken, so that the caller may come back at once.
+        """
+        recorded = self._recorder.collect()
+        if recorded is not None:
+            self._settle(recorded)
+        has_stepped = self._step_if_due()
+        if self._is_checkpoint_due():
+            self.begin_checkpoint()
+        return has_stepped
+
+    def finish(self, timeout_s: float) -> None:
+        """Ends in order: the running checkpoint first, then one of everything learnt since."""
+        self._await_recorder(timeout_s)
+        if self._counts != self._last_recorded:
+            self.begin_checkpoint()
+            self._await_recorder(timeout_s)
+
+    def begin_checkpoint(self) -> None:
+        """Judges the present model and hands a copy of it to the recorder."""
+        started = time.perf_counter()
+        answers = self._learner.answers()
+        verdict = self._learner.judge(answers)
+        is_promoted = verdict.kind is UpdateKind.PROMOTED
+        position = self._ledger.position()
+        champion_answers = answers if is_promoted else self._learner.validation.champion
+        start = self._start
+        manifest = Manifest(
+            model=self._config.model,
+            version=start.next_version,
+            parent=start.parent,
+            champion=start.next_version if is_promoted else start.champion,
+            kind=verdict.kind,
+            reason=verdict.reason,
+            created_at=self._clock.now(),
+            config=self._learner.config.model,
+            seed=self._learner.config.seed,
+            counts=self._counts,
+            batch_offsets=position.batch_offsets,
+            origin_offsets=position.origin_offsets,
+            lineage=self._ledger.lineage(),
+            metrics={**verdict.metrics, "loss": self._mean_loss or 0.0},
+            versions=_versions(),
+        )
+        content = self._learner.snapshot(champion_answers)
+        in_use = {v for v in (start.champion, manifest.champion) if v is not None}
+        self._recorder.submit(manifest, content, in_use)
+        self._candidate = _Candidate(answers, position)
+        self._last_recorded = self._counts
+        self._last_checkpoint_s = self._clock.monotonic()
+        show_scores(manifest.metrics)
+        SNAPSHOT_SECONDS.set(time.perf_counter() - started)
+
+    def _step_if_due(self) -> bool:
+        num_waiting = self._ledger.num_waiting
+        WAITING.set(num_waiting)
+        num_new, num_replayed = self._share_of_step(num_waiting)
+        if num_new == 0:
+            return False
+        self._step(num_new, num_replayed)
+        self._waiting_since = None
+        return True
+
+    def _share_of_step(self, num_waiting: int) -> tuple[int, int]:
+        """How many new and replayed examples the next step takes; none while it is not due."""
+        size = self._config.batch_size
+        if num_waiting > size * _BACKLOG_BATCHES:
+            return size, 0
+        fresh = max(1, size - int(size * self._config.replay_share))
+        if num_waiting >= fresh:
+            return fresh, size - fresh
+        now = self._clock.monotonic()
+        if num_waiting and self._waiting_since is None:
+            self._waiting_since = now
+        if num_waiting and now - (self._waiting_since or 0.0) >= self._config.step_wait_s:
+            return num_waiting, size - num_waiting
+        return 0, 0
+
+    def _step(self, num_new: int, num_replayed: int) -> None:
+        fresh = self._hold_out(self._ledger.take(num_new))
+        if not fresh:
+            return
+        started = time.perf_counter()
+        try:
+            learnt = self._learner.learn([example for _, example in fresh], num_replayed)
+        except NonFiniteLoss as error:
+            self._set_aside([waiting for waiting, _ in fresh], str(error))
+            num_set_aside = self._counts.set_aside + len(fresh)
+            self._counts = replace(self._counts, set_aside=num_set_aside)
+            EXAMPLES.labels("set_aside").inc(len(fresh))
+            return
+        self._note(learnt, time.perf_counter() - started)
+
+    def _hold_out(
+        self, taken: Sequence[WaitingExample]
+    ) -> list[tuple[WaitingExample, LearningExample]]:
+        """Puts a few examples into the validation set; returns those that are to train."""
+        fresh = []
+        for waiting in taken:
+            example = learning_example(waiting.example, self._learner.tokenizer)
+            if self._learner.validation.wants(example, waiting.example.event_id):
+                self._learner.validation.add(example)
+            else:
+                fresh.append((waiting, example))
+        num_held_out = len(taken) - len(fresh)
+        self._counts = replace(
+            self._counts,
+            held_out=self._counts.held_out + num_held_out,
+            skipped=self._skipped_before + self._ledger.num_skipped,
+        )
+        EXAMPLES.labels("held_out").inc(num_held_out)
+        return fresh
+
+    def _note(self, learnt: Learnt, seconds: float) -> None:
+        self._counts = replace(
+            self._counts, steps=learnt.step, trained=self._counts.trained + learnt.num_new
+        )
+        total = learnt.result.losses["total"]
+        before = total if self._mean_loss is None else self._mean_loss
+        self._mean_loss = before * _LOSS_KEEP + total * (1 - _LOSS_KEEP)
+        count_step(learnt, seconds)
+        log.debug("step taken", step=learnt.step, loss=round(total, 4), seconds=round(seconds, 3))
+
+    def _is_checkpoint_due(self) -> bool:
+        num_steps = self._counts.steps - self._last_recorded.steps
+        if self._recorder.is_busy or num_steps <= 0:
+            return False
+        waited_s = self._clock.monotonic() - self._last_checkpoint_s
+        return (
+            num_steps >= self._config.checkpoint_every_steps
+            or waited_s >= self._config.checkpoint_interval_s
+        )
+
+    def _await_recorder(self, timeout_s: float) -> None:
+        if self._recorder.is_busy:
+            recorded = self._recorder.collect(timeout_s)
+            if recorded is not None:
+                self._settle(recorded)
+
+    def _settle(self, recorded: Recorded) -> None:
+        candidate, self._candidate = self._candidate, None
+        assert candidate is not None, "a checkpoint ended that was never begun"
+        if recorded.stored is None:
+            # Everything stays as it was: the next one will cover what this one would have.
+            self._last_recorded = self._stored
+            return
+        self._adopt(recorded.stored, candidate)
+
+    def _adopt(self, stored: StoredCheckpoint, candidate: _Candidate) -> None:
+        manifest = stored.manifest
+        if manifest.kind is UpdateKind.PROMOTED:
+            self._learner.validation.crown(candidate.answers)
+        self._ledger.start_lineage(candidate.position)
+        self._stored = manifest.counts
+        self._start = replace(
+            self._start,
+            next_version=manifest.version + 1,
+            parent=manifest.version,
+            champion=manifest.champion,
+        )
+        log.info(
+            "checkpoint stored",
+            model_version=manifest.version,
+            kind=manifest.kind.value,
+            reason=manifest.reason,
+            step=manifest.counts.steps,
+            size_bytes=manifest.size_bytes,
+        )
+
+
+def _versions() -> dict[str, str]:
+    try:
+        ours = version("fixstream")
+    except PackageNotFoundError:  # Run from a source tree that is not installed.
+        ours = "unknown"
+    return {
+        "fixstream": ours,
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+    }
