@@ -128,9 +128,16 @@ def is_in_app(frame: CapturedFrame, in_app_modules: tuple[str, ...] = ()) -> boo
 
     `in_app_modules` are module prefixes that count as the application's wherever they lie.
     """
-    if any(frame.module == name or frame.module.startswith(f"{name}.") for name in in_app_modules):
+    if _is_within(frame.module, in_app_modules):
         return True
-    return not _is_library_file(frame.file)
+    # Our own hooks are never the application's, even where they are installed from a checkout.
+    return not _is_within(frame.module, ("fixstream.producers",)) and not _is_library_file(
+        frame.file
+    )
+
+
+def _is_within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
 @lru_cache(maxsize=4096)

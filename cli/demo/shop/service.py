@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from fixstream.cli.demo.shop.traffic import Traffic, TrafficConfig
 from fixstream.producers.installation import Installation
 from fixstream.producers.sinks import KafkaSink
 from fixstream.runtime.logs import configure_logging
+from fixstream.runtime.stopping import STOP_SIGNALS
 
 _FLUSH_TIMEOUT_S = 10.0
 
@@ -48,6 +49,19 @@ class Tally:
             raise
         finally:
             self.num_requests += 1
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn would raise them again, and what waits to be sent be lost."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+    def stop(self) -> None:
+        """End `serve` when the requests under way are answered."""
+        self.should_exit = True
 
 
 @asynccontextmanager
@@ -84,7 +98,7 @@ async def _serve(app: FastAPI, settings: ShopSettings, capture: Installation) ->
     )
     customers: list[asyncio.Task[None]] = []
     _add_watching_routes(app, tally, capture, (traffic, customers))
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             tally,
             host=settings.host,
@@ -97,6 +111,9 @@ async def _serve(app: FastAPI, settings: ShopSettings, capture: Installation) ->
     )
     if settings.requests_per_s > 0:
         customers.append(asyncio.create_task(_arrive_when_open(server, traffic)))
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, server.stop)
     try:
         await server.serve()
     finally:
