@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -185,5 +186,13 @@ def test_what_destroys_data_comes_with_a_warning(fixes: tuple[Solution, ...]) ->
 
 
 def test_a_bad_line_is_named() -> None:
+    line = {
+        "solution_id": "mine",
+        "title": "t",
+        "text": "x",
+        "domain": "sea",
+        "provenance": {"url": "urn:mine"},
+        "created_at": "2026-11-22T00:00:00Z",
+    }
     with pytest.raises(ValueError, match=r"mine\.jsonl:2: domain: "):
-        list(parse_solutions(["", '{"solution_id": "x", "domain": "sea"}'], "mine.jsonl"))
+        list(parse_solutions(["", json.dumps(line)], "mine.jsonl"))
