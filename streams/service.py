@@ -1,0 +1,179 @@
+"""The processor as a service: puts the parts together, watches them, and stops in order.
+
+Ends by itself only when going on would lose something or cannot work; the error then says why in
+one line, and whoever supervises starts it again: from the committed offsets, nothing is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import structlog
+from confluent_kafka import Producer
+
+from fixstream.runtime.clock import Clock, SystemClock
+from fixstream.runtime.kafka import make_producer
+from fixstream.runtime.metrics import Health, serve_metrics
+from fixstream.runtime.settings import KafkaSettings, load_settings
+from fixstream.runtime.stopping import StopSignal
+from fixstream.schemas.codec import Codec
+from fixstream.schemas.errors import FixstreamError, StartFailed
+from fixstream.schemas.topics import ERRORS_RAW
+from fixstream.streams.app import FaustIntake
+from fixstream.streams.metrics import Progress, StreamsMetrics
+from fixstream.streams.opening import PartitionOpener
+from fixstream.streams.outbox import Outbox, OutboxLimits
+from fixstream.streams.processor import EventProcessor, RememberingJudge
+from fixstream.streams.readiness import wait_for_topics
+from fixstream.streams.settings import StreamsSettings
+from fixstream.streams.worker import Worker
+from fixstream.streams.workers import run_workers
+from fixstream.triage.triage import Triager
+
+log = structlog.get_logger(__name__)
+
+__all__ = ["StreamsSettings", "run"]
+
+_TICK_S = 0.02
+_OBSERVE_EVERY_TICKS = 25
+_PRODUCER_FLUSH_S = 5.0
+
+
+def run(
+    settings: StreamsSettings | None = None,
+    kafka: KafkaSettings | None = None,
+    stop: StopSignal | None = None,
+) -> None:
+    """Runs the processor until a signal asks it to stop.
+
+    Args:
+        settings: None reads them from the environment.
+        kafka: None reads them from the environment.
+        stop: None takes over SIGTERM and SIGINT.
+
+    Raises:
+        StartFailed: It was not ready within the start timeout; the message says what was missing.
+        FixstreamError: It cannot go on; the message says why.
+    """
+    settings = settings or load_settings(StreamsSettings)
+    kafka = kafka or load_settings(KafkaSettings)
+    with ExitStack() as stack:
+        stop = stop or stack.enter_context(StopSignal())
+        if settings.workers > 1:
+            run_workers(settings, stop)
+            return
+        asyncio.run(_serve(settings, kafka, stop))
+
+
+@dataclass(slots=True)
+class _Parts:
+    settings: StreamsSettings
+    clock: Clock
+    metrics: StreamsMetrics
+    progress: Progress
+    worker: Worker
+    intake: FaustIntake
+    outbox: Outbox
+
+
+async def _serve(settings: StreamsSettings, kafka: KafkaSettings, stop: StopSignal) -> None:
+    with ExitStack() as stack:
+        producer = await asyncio.to_thread(_ready_producer, settings, kafka)
+        stack.callback(producer.flush, _PRODUCER_FLUSH_S)
+        parts = _build(settings, kafka, producer)
+        stack.enter_context(_metrics_served(settings, parts.progress.health))
+        if not await parts.intake.start(settings.start_timeout_s):
+            raise StartFailed(
+                f"the processor got no partitions of {kafka.topic(ERRORS_RAW)} within"
+                f" {settings.start_timeout_s:g} s"
+            )
+        log.info("processor ready", group=settings.full_group_id(kafka))
+        try:
+            await _watch(parts, stop)
+        finally:
+            await parts.intake.stop(settings.stop_timeout_s)
+    log.info("processor stopped")
+
+
+def _build(settings: StreamsSettings, kafka: KafkaSettings, producer: Producer) -> _Parts:
+    clock = SystemClock()
+    codec = _codec(kafka)
+    metrics = StreamsMetrics()
+    processor = EventProcessor(
+        RememberingJudge(Triager(), settings.triage_cache_size),
+        codec,
+        max_event_bytes=settings.max_event_bytes,
+        max_attempts=settings.max_attempts,
+    )
+    limits = OutboxLimits(settings.max_in_flight, settings.max_in_flight_bytes)
+    outbox = Outbox(producer, codec, kafka, clock, limits, metrics)
+    opener = PartitionOpener(settings, kafka)
+    worker = Worker(settings, processor.process, opener, outbox, clock, metrics)
+    return _Parts(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        progress=Progress(clock, settings.stall_timeout_s),
+        worker=worker,
+        intake=FaustIntake(settings, kafka, worker),
+        outbox=outbox,
+    )
+
+
+async def _watch(parts: _Parts, stop: StopSignal) -> None:
+    """Ticks until a stop is asked for, or something cannot go on."""
+    num_ticks = 0
+    while not stop.is_set():
+        parts.worker.close_aged()
+        if num_ticks % _OBSERVE_EVERY_TICKS == 0:
+            _observe(parts)
+        reason = parts.intake.crash_reason()
+        if reason is not None:
+            raise reason if isinstance(reason, FixstreamError) else _stopped_by(reason)
+        num_ticks += 1
+        await asyncio.sleep(_TICK_S)
+
+
+def _stopped_by(reason: Exception) -> FixstreamError:
+    return FixstreamError(f"the processor cannot go on: {type(reason).__name__}: {reason}")
+
+
+def _observe(parts: _Parts) -> None:
+    positions = parts.worker.positions()
+    parts.progress.observe(positions, parts.worker.start_offsets() | parts.intake.committed())
+    parts.metrics.groups.set(parts.worker.num_groups())
+    parts.metrics.in_flight.set(parts.outbox.num_waiting)
+    for partition, end in parts.intake.end_offsets().items():
+        if partition in positions and end is not None:
+            lag = max(0, end - positions[partition])
+            parts.metrics.lag_events.labels(str(partition)).set(lag)
+            if lag == 0:
+                parts.metrics.lag_seconds.labels(str(partition)).set(0)
+
+
+def _ready_producer(settings: StreamsSettings, kafka: KafkaSettings) -> Producer:
+    """A producer, once the broker answers and the topics stand."""
+    producer = make_producer(kafka, message_timeout_ms=int(settings.delivery_timeout_s * 1000))
+    wait_for_topics(producer, kafka, settings.start_timeout_s)
+    return producer
+
+
+@contextmanager
+def _metrics_served(settings: StreamsSettings, health: Callable[[], Health]) -> Iterator[None]:
+    if settings.metrics_port is None:
+        yield
+        return
+    with serve_metrics(settings.metrics_port, settings.metrics_host, health) as server:
+        log.info("metrics served", url=server.url)
+        yield
+
+
+def _codec(kafka: KafkaSettings) -> Codec:
+    if kafka.schema_registry_url is None:
+        return Codec()
+    from fixstream.runtime.registry import SchemaRegistry
+
+    return Codec(SchemaRegistry(kafka))
