@@ -67,8 +67,9 @@ def server_properties(settings: BrokerSettings, port: int, controller_port: int)
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.num.partitions": 2,
         "share.coordinator.state.topic.num.partitions": 1,
-        # After a crash the node waits for the end of its own old session (9 s by default).
-        "broker.session.timeout.ms": 3000,
+        # After a crash the node waits for the end of its own old session (9 s by default); much
+        # less would fence a node that only waits for a busy machine.
+        "broker.session.timeout.ms": 6000,
         "broker.heartbeat.interval.ms": 500,
         # A consumer alone in its group need not wait for others to come.
         "group.initial.rebalance.delay.ms": 0,
