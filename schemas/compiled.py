@@ -68,6 +68,8 @@ def _length_bytes(length: int) -> bytes:
 def _read_long(data: bytes, at: int) -> tuple[int, int]:
     byte = data[at]
     at += 1
+    if byte < _CONTINUES:
+        return (byte >> 1) ^ -(byte & 1), at
     number = byte & 0x7F
     shift = 7
     while byte & _CONTINUES:
@@ -84,8 +86,7 @@ def _read_long(data: bytes, at: int) -> tuple[int, int]:
 
 def _write_text(value: Any, append: Append) -> None:
     data = value.encode()
-    append(_length_bytes(len(data)))
-    append(data)
+    append(_length_bytes(len(data)) + data)
 
 
 def _read_raw(data: bytes, at: int) -> tuple[bytes, int]:
@@ -108,6 +109,23 @@ def _read_text(data: bytes, at: int) -> tuple[str, int]:
     if end > len(data):
         raise EOFError
     return data[at:end].decode(), end
+
+
+def _write_optional_text(value: Any, append: Append) -> None:
+    if value is None:
+        append(b"\x00")
+    else:
+        data = value.encode()
+        append(b"\x02" + _length_bytes(len(data)) + data)
+
+
+def _read_optional_text(data: bytes, at: int) -> tuple[str | None, int]:
+    branch = data[at]
+    if branch == 0:
+        return None, at + 1
+    if branch != 2:
+        raise ValueError
+    return _read_text(data, at + 1)
 
 
 def _write_bytes(value: Any, append: Append) -> None:
@@ -274,6 +292,9 @@ def _first_misfit(names: list[str], writers: list[Write], values: tuple[Any, ...
 
 
 def _optional(write_given: Write, read_given: Read) -> tuple[Write, Read]:
+    if write_given is _write_text:
+        return _write_optional_text, _read_optional_text  # Half of all our fields.
+
     def write(value: Any, append: Append) -> None:
         if value is None:
             append(b"\x00")
