@@ -13,25 +13,26 @@ from collections.abc import Iterator
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.checks import is_basic_credentials
 from fixstream.triage.secrets.keys import Trust, Verdict, judge
-from fixstream.triage.secrets.model import KEYED, LOOSE, Detector, Find, compile_bytes
+from fixstream.triage.secrets.model import KEYED, LOOSE, PLACEHOLDER, Detector, Find, compile_bytes
 
 _WORDS = (
     "pass|pwd|pswd|psw|pw|kennwort|senha|contrasena|mdp|secret|token|key|auth|cred|bearer|cvv|cvc|otp|"
     "mnemonic|psk|sess|sid|sig|salt|pin|cookie|jwt|pat|sas|assertion|nonce|ticket|code|seed|"
-    "hmac|hash|dsn|webhook|csrf|xsrf|login|encrypted|ciphertext"
+    "hmac|hash|dsn|webhook|csrf|xsrf|login|ssn|social|encrypted|ciphertext"
 )
 _NAME = rf"[\w.$-]*(?i:{_WORDS})[\w.$-]*"
 _CLOSE = r"(?:\\*[\"'`\]]{1,2}|%22|&quot;)?"
 _SEPARATORS = "|".join(
     (
+        r"[ \t]*,[ \t\n]*\\*[\"']?value\\*[\"']?[ \t]*[:=][ \t]*",  # `"name": "X", "value": `
+        r"[ \t]*\n[ \t]*(?:value|Value):[ \t]+",  # `- name: X` over `value: `
+        r"[ \t]+(?:[\w:.-]+=\"[^\"<>]*\"[ \t]+)*?value=",  # `name="x" type="y" value=`
         r"[ \t]*:[ \t]*[A-Za-z][\w.]*(?:\[\w+\])?\??[ \t]*=[ \t]*",  # typed: `name: str = `
+        r"[ \t]+->[ \t]*",
         r"[ \t]*(?:===?|!==?|:=|=>|\?\?=|\|\|=|=|:)[ \t]*",
         r"(?:%3[DdAa]|%253[Dd]|\\u003[dD]|=3D)(?:%20|\+)*(?:%22)?",
         r"[ \t]*\)?,[ \t]*",  # `define('NAME', `, `put("name", `
         r"(?:[ \t]+[\w:.-]+=\"[^\"<>]*\")*[ \t]*>",  # `<name attr="x">`
-        r"[ \t]+(?:[\w:.-]+=\"[^\"<>]*\"[ \t]+)*?value=",  # `name="x" type="y" value=`
-        r"[ \t]*,[ \t\n]*\\*[\"']?value\\*[\"']?[ \t]*[:=][ \t]*",  # `"name": "X", "value": `
-        r"[ \t]*\n[ \t]*(?:value|Value):[ \t]+",  # `- name: X` over `value: `
     )
 )
 _ASSIGNMENT = compile_bytes(rf"{_NAME}{_CLOSE}(?:{_SEPARATORS})")
@@ -40,6 +41,7 @@ _BLOCK_SCALAR = re.compile(rb"[|>][+-]?[ \t]*\r?\n[ \t]+")
 _LINE_START = re.compile(
     rb"(?:^|[\r\n])[ \t]*(?:(?:export|set|setenv|ENV|ARG|-e|--env|let|const|var|-)[ \t]+)?[\"']?$"
 )
+_TAG_START = re.compile(rb"<[\w:-]*$")
 _NEXT_PAIR = re.compile(rb"[;&,][ \t]*[A-Za-z][\w. -]*=")
 _HEADER_SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|ssws|hmac|key)[ \t]+"
@@ -53,7 +55,7 @@ def _value_at(
     """Reads the value behind one separator."""
     bare = separator.strip()
     if bare.endswith(b">") and not bare.endswith((b"=>", b"->")):
-        if not closed and text[name_start - 1 : name_start] != b"<":
+        if not closed and not _TAG_START.search(text, max(0, name_start - 16), name_start):
             return position, position, False
         return values.read_markup(text, position)
     block = _BLOCK_SCALAR.match(text, position)
@@ -75,17 +77,26 @@ def _value_at(
 
 def _is_outcome(name: bytes, separator: bytes, value: bytes) -> bool:
     """Tells `PASS: test_login` of a test report from a password."""
-    return name.upper() == b"PASS" and separator == b": " and value.isalpha()
+    return name.upper() == b"PASS" and separator == b": " and value.replace(b"_", b"").isalnum()
 
 
-def _is_secret(verdict: Verdict, value: bytes, quoted: bool) -> bool:
+_USER_AND_PASSWORD = re.compile(rb"^[\w.@-]{2,}:[^\s/:]{4,}$")
+_SHORT = frozenset({"token", "session", "signature", "credential"})
+"""Kinds that may be shorter than a key where nothing but `=` divides them from their name."""
+
+
+def _is_secret(verdict: Verdict, value: bytes, *, quoted: bool, tight: bool) -> bool:
     if values.is_stand_in(value):
         return False
     if verdict.trust is Trust.STRONG:
         return not (values.is_prose(value) or (not quoted and values.is_expression(value)))
-    if verdict.kind in ("credential", "authorization") and is_basic_credentials(value):
+    if verdict.kind in ("credential", "authorization") and (
+        is_basic_credentials(value) or (tight and _USER_AND_PASSWORD.match(value))
+    ):
         return True
-    return values.looks_random(value)
+    if verdict.kind == "pin":
+        return value.isdigit() and 4 <= len(value) <= 8
+    return values.looks_random(value, 8 if tight and verdict.kind in _SHORT else 16)
 
 
 def _find(text: bytes) -> Iterator[Find]:
@@ -112,7 +123,7 @@ def _find(text: bytes) -> Iterator[Find]:
                     text, scheme.end(), whole_line=False, percent=False
                 )
         value = text[start:end]
-        if _is_secret(verdict, value, quoted) and (
+        if _is_secret(verdict, value, quoted=quoted, tight=separator == b"=") and (
             quoted or not _is_outcome(parts[1], separator, value)
         ):
             phrase = _MNEMONIC.match(text, start)
@@ -129,7 +140,7 @@ def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
     def find(text: bytes) -> Iterator[Find]:
         for match in compiled.finditer(text):
             start, end, quoted = values.read(text, match.end(), whole_line=False, percent=False)
-            value = text[start:end].rstrip(b".,:;!?") if not quoted else text[start:end]
+            value = text[start:end].rstrip(b".,:;?") if not quoted else text[start:end]
             if values.is_stand_in(value) or values.is_prose(value):
                 continue
             if sure or quoted or values.looks_random(value, 6):
@@ -160,7 +171,7 @@ def _find_near(text: bytes) -> Iterator[Find]:
         if whole is None:
             continue
         value = whole[0].rstrip(b".")
-        if values.looks_random(value) and values.PLACEHOLDER.match(value) is None:
+        if values.looks_random(value) and PLACEHOLDER.match(value) is None:
             yield Find(whole.start(), whole.start() + len(value), "secret", LOOSE)
 
 
@@ -172,9 +183,7 @@ def detectors() -> tuple[Detector, ...]:
     word = _PASSWORD_WORD
     return (
         Detector("assignment", rf"(?i:{_WORDS})", _find),
-        _spaced(
-            rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+", _PASSWORD_GATE, rank=KEYED, sure=True
-        ),
+        _spaced(rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+", _PASSWORD_GATE, rank=KEYED, sure=True),
         _spaced(
             rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
             _PASSWORD_GATE,
@@ -195,11 +204,31 @@ def detectors() -> tuple[Detector, ...]:
         ),
         _spaced(r"(?i:\bpassword\()", r"(?i:password\()", rank=KEYED, sure=True),
         _spaced(
-            r"(?i:\b(?:requirepass|masterauth|sshpass[ \t]+-p)[ \t]*)",
-            r"(?i:requirepass|masterauth|sshpass)",
+            rf"(?i:\b{word}[ \t]+for[ \t]+(?:user[ \t]+)?[^\s]+?(?:[ \t]+(?:is|was)|:)[ \t]+)",
+            _PASSWORD_GATE,
+            rank=LOOSE,
+            sure=False,
+        ),
+        _spaced(
+            r"(?:^|[\s\"'`,\[])--?[\w-]*(?:token|secret|key)[ \t]+",
+            r"-(?:token|secret|key)",
+            rank=LOOSE,
+            sure=False,
+        ),
+        _spaced(
+            r"\b(?:docker|podman|helm|oras|skopeo|crane|oc|az|buildah)\b[^\n|;]* login\b[^\n|;]*[ \t]-p[ \t=]*",
+            " login ",
+            rank=KEYED,
+            sure=True,
+        ),
+        _spaced(
+            r"(?i:\b(?:requirepass|masterauth|sshpass[ \t]+-p|rootpw(?:[ \t]+--\w+)*)[ \t]*)",
+            r"(?i:requirepass|masterauth|sshpass|rootpw)",
             rank=KEYED,
             sure=True,
         ),
         _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", r"mysql", rank=LOOSE, sure=False),
-        Detector("near", r"(?i:passw|secret|token|key|credential|jwt|bearer|signature)", _find_near),
+        Detector(
+            "near", r"(?i:passw|secret|token|key|credential|jwt|bearer|signature)", _find_near
+        ),
     )

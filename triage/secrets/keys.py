@@ -35,7 +35,6 @@ _NOT = Verdict(Trust.NONE, "")
 _SPLIT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
-
 def _load() -> dict[str, dict[str, str]]:
     text = resources.files(__package__).joinpath("names.toml").read_text("utf-8")
     return tomllib.loads(text)

@@ -5,6 +5,7 @@ All detectors work on UTF-8 bytes with RE2, so that the time is linear in the le
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,6 +47,10 @@ class Detector:
 OPTIONS = byte_options()
 
 
+PLACEHOLDER = re.compile(rb"\[[a-z][a-z0-9]*(?:_[a-z0-9]+)*\]")
+"""What a scrubbed secret looks like; never scrubbed again."""
+
+
 def compile_bytes(pattern: str) -> re2._Regexp:
     """Compiles an RE2 pattern for bytes."""
     return re2.compile(pattern.encode("ascii"), OPTIONS)
@@ -79,6 +84,8 @@ def after_prefix(
 
     def find(text: bytes) -> Iterator[Find]:
         for match in compiled.finditer(text):
+            if PLACEHOLDER.match(text, match.end()):
+                continue
             found = tail.match(text, match.end())
             if found is not None and found.end() > found.start():
                 yield Find(found.start(), found.end(), kind, rank)

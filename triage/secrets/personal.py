@@ -11,18 +11,26 @@ from collections.abc import Iterator
 from fixstream.triage.secrets import checks
 from fixstream.triage.secrets.model import EXACT, LOOSE, Detector, Find, by_pattern, compile_bytes
 
-_VERSION_BEFORE = re.compile(
-    rb"(?i)(?:version|versions|ver|release|rev|build|driver|v|assembly|jdk|jre|requires?|upgrade[sd]? to|from|to)"
-    rb"[\"' :=(v]{0,3}$|[A-Za-z][\w.+]*/$|[A-Za-z_\d][-_]$|[=~<>^][=~]?[ ]?v?$"
-)
 _VERSION_WORD = re.compile(
-    rb"(?i)(?:version|ver|release|build|v|assembly)[\"' :=(]{0,3}$|[a-z][\w.+]*[-_]v?$|[=~<>^]=$"
+    rb"(?i)(?:version|versions|ver|release|released|build|driver|assembly|jdk|jre|upgraded?|downgraded?|v)"
+    rb"(?: from| to)?[\"' :=(]{0,4}v?$|[a-z\d][-_]v?$|[=~<>^]=[ ]?v?$|(?:^|[\s(])v$"
 )
-_PRODUCT = re.compile(rb"[A-Za-z][A-Za-z+_.-]*/$")
+_CHANGE = re.compile(
+    rb"(?i)\b(?:upgrad|updat|downgrad|bump|revert|migrat|switch|mov|chang)\w*\b[^\n:=/@]*$"
+)
+_PRODUCT = re.compile(rb"(?:^|[^A-Za-z:/@.])([A-Z][A-Za-z+]{2,24})[ /]$")
 _FILE_AFTER = re.compile(
-    rb"(?:[-_+][A-Za-z\d]|\.(?:jar|war|tgz|tar|zip|whl|dll|so|exe|pom|rpm|deb|gem)\b|\.?(?:Final|RELEASE|GA|SNAPSHOT)\b)"
+    rb"[-_+][A-Za-z\d]|\.(?:\d|(?:jar|war|tgz|tar|zip|whl|dll|so|exe|pom|rpm|deb|gem)\b)"
+    rb"|\.?(?:Final|RELEASE|GA|SNAPSHOT)\b| ?(?:alpha|beta|rc\d*|jars?|release|branch|snapshot)\b"
 )
-_PORT_AFTER = re.compile(rb":\d{2,5}\b")
+_ADDRESS_AFTER = re.compile(rb":\d{1,5}\b|/\d{1,2}\b")
+_ADDRESS_WORD = re.compile(
+    rb"(?i)(?:\b(?:ip|ipv4|addr|address|host|hosts|hostname|client|server|peer|remote|from|via|connect|"
+    rb"connected|connection|connecting|dial|ping|tcp|udp|node|gateway|subnet|cidr|route|proxy|dns|nameserver|"
+    rb"source|src|dst|destination|dest|listen|listening|bind|bound|forwarded(?:-for)?|user|login|x-real-ip|"
+    rb"machine|target|origin|endpoint|broker|leader|replica|master|datanode|namenode)"
+    rb"[\"' :=(\[<]{1,4}(?:to )?|//|@|\[)$"
+)
 _V4 = compile_bytes(r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b")
 _V6 = compile_bytes(
     r"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})?(?:%\w+)?"
@@ -31,23 +39,17 @@ _WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 
 def _is_version(text: bytes, start: int, end: int) -> bool:
-    before = text[max(0, start - 24) : start]
-    if text[end : end + 2][:1] == b"." and text[end + 1 : end + 2].isdigit():
+    """Weighs what stands around four numbers. Sure signs decide; else small first numbers do."""
+    before = text[max(0, start - 64) : start]
+    if before[-1:] == b"." or _FILE_AFTER.match(text, end) or _VERSION_WORD.search(before):
         return True
-    if before[-1:] == b"." or (before[-2:-1].isdigit() and before[-1:] in b".,"):
+    if _ADDRESS_AFTER.match(text, end):
+        return False
+    if _ADDRESS_WORD.search(before):
+        return _CHANGE.search(before) is not None
+    if _PRODUCT.search(before) or _CHANGE.search(before):
         return True
-    if _VERSION_WORD.search(before) or _FILE_AFTER.match(text, end):
-        return True
-    return (
-        _PRODUCT.search(before) is not None
-        and not before.endswith(b"//")
-        and (
-            _PORT_AFTER.match(text, end) is None
-            and before[-2:-1].isalpha()
-            and b"." not in before.split()[-1]
-            and before.split()[-1][:1].isupper()
-        )
-    )
+    return text[start + 1 : start + 2] == b"."
 
 
 def _v4_finder(keep_private: bool) -> Detector:
@@ -94,6 +96,22 @@ _PHONE_WORD = (
 )
 
 
+_EMAIL = compile_bytes(
+    r"[A-Za-z0-9._%+'-]*[A-Za-z0-9_+-](?:@|%40)(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b"
+)
+_IN_USERINFO = re.compile(rb"(?:://|%3A%2F%2F)[^/\s\"'<>]*$")
+
+
+def _email_finder() -> Detector:
+    def find(text: bytes) -> Iterator[Find]:
+        for match in _EMAIL.finditer(text):
+            start, end = match.span()
+            in_address = _IN_USERINFO.search(text, max(0, start - 256), start)
+            if not in_address and checks.is_email(text[start:end]):
+                yield Find(start, end, "email", EXACT)
+
+    return Detector("email", r"@|%40", find)
+
 
 def _is_phone(value: bytes) -> bool:
     digits = re.sub(rb"\D", b"", value)
@@ -115,19 +133,15 @@ def _spoken_phone() -> Detector:
             if found is not None and _is_phone(text[found.start() : found.end()]):
                 yield Find(found.start(), found.end(), "phone", LOOSE)
 
-    return Detector("phone", r"(?i:phone|mobile|fax|sms|whatsapp|msisdn)|\b(?:[Tt]el|[Cc]ell)\b", find)
+    return Detector(
+        "phone", r"(?i:phone|mobile|fax|sms|whatsapp|msisdn)|\b(?:[Tt]el|[Cc]ell)\b", find
+    )
 
 
 def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
     """Returns the detectors for personal data."""
     return (
-        by_pattern(
-            "email",
-            r"[A-Za-z0-9._%+'-]*[A-Za-z0-9_+-](?:@|%40)(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b",
-            gate=r"@|%40",
-            rank=EXACT,
-            accept=checks.is_email,
-        ),
+        _email_finder(),
         _v4_finder(keep_private_ips),
         _v6_finder(keep_private_ips),
         by_pattern(
@@ -144,7 +158,13 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             rank=EXACT,
             accept=checks.is_iban,
         ),
-        by_pattern("ssn", r"\b\d{3}-\d{2}-\d{4}\b", gate=r"\d{3}-\d{2}-\d{4}", rank=EXACT, accept=checks.is_ssn),
+        by_pattern(
+            "ssn",
+            r"\b\d{3}-\d{2}-\d{4}\b",
+            gate=r"\d{3}-\d{2}-\d{4}",
+            rank=EXACT,
+            accept=checks.is_ssn,
+        ),
         by_pattern(
             "phone",
             r"\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d(?:[ .-]?\d){5,12}\b",

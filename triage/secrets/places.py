@@ -15,6 +15,7 @@ from fixstream.triage.secrets.model import (
     EXACT,
     KEYED,
     LOOSE,
+    PLACEHOLDER,
     UNGATED,
     Detector,
     Find,
@@ -186,7 +187,7 @@ def _encoded(strong: tuple[Detector, ...]) -> Detector:
             start, end = match.span()
             run = text[start:end].lstrip(b" \t\r\n\f\v\"'=:,([{>")
             start = end - len(run)
-            if run.startswith(b"eyJ") or values.PLACEHOLDER.match(run):
+            if PLACEHOLDER.match(run):
                 continue
             try:
                 body = run.rstrip(b"=")[:8192].translate(_URL_SAFE)
@@ -251,6 +252,13 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         Detector("cookie", r"(?i:cookie)", _cookies),
         Detector("long_header", r"(?i:authorization)", _long_headers),
         Detector("pgpass", r":(?:\d{4}|\*):", _pgpass),
+        by_pattern(
+            "aws_key",
+            r"\b[A-Za-z0-9/+]{40}\b",
+            gate=r"(?i:aws)|AKIA|ASIA",
+            rank=LOOSE,
+            accept=_is_aws_secret,
+        ),
         Detector("master_key", UNGATED, _lone_key),
         _encoded(strong),
     )
@@ -293,6 +301,12 @@ def _hashes() -> tuple[Detector, ...]:
         ),
         _des_hash(),
     )
+
+
+def _is_aws_secret(value: bytes) -> bool:
+    """Tells an AWS secret key, 40 characters of base64 without a mark, from hashes and paths."""
+    mixed = not (value.islower() or value.isupper()) and values.entropy(value) >= 4.2
+    return mixed and values.looks_random(value, 40)
 
 
 def _lone_key(text: bytes) -> Iterator[Find]:

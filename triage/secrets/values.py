@@ -10,9 +10,7 @@ import math
 import re
 
 from fixstream.triage.secrets.keys import PROSE
-
-PLACEHOLDER = re.compile(rb"\[[a-z][a-z0-9]*(?:_[a-z0-9]+)*\]")
-"""What a scrubbed secret looks like; never scrubbed again."""
+from fixstream.triage.secrets.model import PLACEHOLDER
 
 _ESCAPED_QUOTE = re.compile(rb"(\\+)([\"'])")
 _OPENING = re.compile(rb"(?:[bBrRuUfFNn@L$]{1,2}(?=[\"'`])|<!\[CDATA\[)")

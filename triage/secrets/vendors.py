@@ -17,6 +17,7 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
     ("azure_key", r"JQQJ99", r"\b[A-Za-z0-9]{30,60}JQQJ99[A-Za-z0-9]{20,50}\b"),
     ("gcp_key", r"AIza", r"\bAIza[\w-]{35}"),
     ("gcp_token", r"ya29\.", r"\bya29\.[\w-]{20,}"),
+    ("gcp_token", r"\b4/0A", r"\b4/0A[\w-]{20,}"),
     ("gcp_secret", r"GOCSPX-", r"\bGOCSPX-[\w-]{20,}"),
     ("gcp_token", r"1//0", r"\b1//0[\w-]{40,}"),
     ("gcp_key", r"GOOG1?[A-Z0-9]", r"\bGOOG[A-Z0-9]{20,70}\b"),
@@ -78,7 +79,11 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
         r"/api/webhooks/",
         r"discord(?:app)?\.com/api/webhooks/\d{15,20}/[\w-]{30,}",
     ),
-    ("discord_token", r"[MNO][A-Za-z][A-Z][0-5w-z][MNO]", r"\b[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6,7}\.[\w-]{27,40}"),
+    (
+        "discord_token",
+        r"[MNO][A-Za-z][A-Z][0-5w-z][MNO]",
+        r"\b[MNO][A-Za-z\d_-]{23,27}\.[\w-]{6,7}\.[\w-]{27,40}",
+    ),
     (
         "teams_webhook",
         r"webhook\.office\.com",
