@@ -26,6 +26,7 @@ MAX_BODY_CHARS = 16_384
 MAX_FRAMES = 12
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:[_\d][^\W_]*)*(?:-\d+)?|\d{2,8}")
+_TYPE_PREFIX = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*:\s+")
 _CASE_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _STEMMERS = threading.local()
 _TYPE_SUFFIXES = ("error", "exception", "warning", "fault", "failure")
@@ -49,6 +50,8 @@ class ErrorTerms:
     """What an error asks the index for."""
 
     terms: Terms
+    said: frozenset[str]
+    """The words of its first line and root message; its types' where it says nothing else."""
     error_types: frozenset[str]
     """Short lower-case names of the exception types in its chain."""
     frames: frozenset[str]
@@ -86,6 +89,17 @@ def solution_terms(solution: Solution) -> Terms:
     return Terms(frozenset(words(headline)), frozenset(words(solution.text)))
 
 
+def solution_wordings(solution: Solution) -> list[frozenset[str]]:
+    """The words of each wording in a title such as `TypeName: A / B`, without the type's name.
+
+    Types are compared on their own: "RuntimeError" in both says next to nothing.
+    """
+    wordings = [
+        frozenset(words(part)) for part in _TYPE_PREFIX.sub("", solution.title).split(" / ")
+    ]
+    return [wording for wording in wordings if wording] or [frozenset(words(solution.title))]
+
+
 def solution_types(solution: Solution) -> frozenset[str]:
     """The exception types that a fix is for; its field may name several, separated by commas."""
     names = re.split(r"[,|;\s]+", solution.error_type or "")
@@ -101,19 +115,22 @@ def index_text(terms: Terms) -> str:
 def error_terms(error_type: str | None, message: str, trace: ParsedTrace | None) -> ErrorTerms:
     """What to ask the index for, from a scrubbed error."""
     first_line, _, rest = message.strip().partition("\n")
-    headline = [error_type or "", first_line[:600]]
+    said = [first_line[:600]]
     if len(first_line) > 600:
         rest = first_line[600:] + "\n" + rest
     types = [error_type] if error_type else []
     frames: list[str] = []
     if trace is not None:
-        headline += [trace.root.type or "", trace.root.message[:300]]
+        said.append(trace.root.message[:300])
         types += [one.type for one in trace.exceptions if one.type]
         frames = [_frame(frame.module, frame.function) for frame in trace.root.frames[:MAX_FRAMES]]
         # What follows the first line is often the trace itself: its words would drown the rest.
         rest = "" if trace.root.frames and rest.count("\n") > 2 * len(frames) else rest
+    type_words = frozenset(words(" ".join(name for name in types if name)))
+    said_words = frozenset(words(" ".join(said)))
     return ErrorTerms(
-        Terms(frozenset(words(" ".join(headline))), frozenset(words(rest))),
+        Terms(type_words | said_words, frozenset(words(rest))),
+        said_words or type_words,
         frozenset(short_type(name) for name in types if name),
         frozenset(frames),
     )

@@ -14,7 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fixstream.inference import metrics
-from fixstream.inference.analysis import ErrorTerms, index_text, solution_terms, solution_types
+from fixstream.inference.analysis import (
+    ErrorTerms,
+    index_text,
+    solution_terms,
+    solution_types,
+    solution_wordings,
+)
 from fixstream.inference.lexical import LexicalIndex
 from fixstream.inference.ranking import Candidate
 from fixstream.inference.served import Vectors
@@ -29,21 +35,24 @@ class _Entry:
 
     solution: Solution
     types: frozenset[str]
-    title_words: array[int]
+    titles: tuple[array[int], ...]
+    """Words of each wording that its title offers (`A / B`), its error types left out."""
+    headline: array[int]
+    """Words of its title and error types."""
     all_words: array[int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """An error's words as numbers; bare numbers are left out of its headline.
+    """An error's words as numbers; bare numbers are left out of what it says.
 
     Ports and codes help where a fix has them; elsewhere they mean nothing.
     """
 
-    headline: set[int]
+    said: set[int]
     known: set[int]
     total_rarity: float
-    """Rarity of all words of the headline, those that no fix knows included."""
+    """Rarity of all words that it says, those that no fix knows included."""
 
 
 class KnowledgeBase:
@@ -88,7 +97,9 @@ class KnowledgeBase:
         types = solution_types(clean)
         with self._lock:
             self._forget(clean.solution_id)
-            entry = _Entry(clean, types, self._numbered(terms.headline), self._numbered(terms.all))
+            titles = tuple(map(self._numbered, solution_wordings(clean)))
+            headline, every = self._numbered(terms.headline), self._numbered(terms.all)
+            entry = _Entry(clean, types, titles, headline, every)
             for number in entry.all_words:
                 self._frequencies[number] += 1
             self._entries[clean.solution_id] = entry
@@ -200,28 +211,36 @@ class KnowledgeBase:
         return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
 
     def _asked(self, error: ErrorTerms) -> _Asked:
-        telling = [term for term in error.terms.headline if not term.isdigit()]
-        headline = {number for term in telling if (number := self._numbers.get(term)) is not None}
-        known = {
-            number for term in error.terms.all if (number := self._numbers.get(term)) is not None
-        }
+        numbers = self._numbers
+        telling = [term for term in error.said if not term.isdigit()]
+        said = {number for term in telling if (number := numbers.get(term)) is not None}
+        known = {number for term in error.terms.all if (number := numbers.get(term)) is not None}
         # What no fix talks about is unexplained too, but a name or an id counts half.
-        num_unknown = sum(term not in self._numbers for term in telling)
-        total = sum(map(self._rarity, headline)) + 0.5 * num_unknown * self._rarity(None)
-        return _Asked(headline, known, total)
+        num_unknown = sum(term not in numbers for term in telling)
+        total = sum(map(self._rarity, said)) + 0.5 * num_unknown * self._rarity(None)
+        return _Asked(said, known, total)
 
     def _candidate(self, entry: _Entry, asked: _Asked, relative: float) -> Candidate:
-        rarity = self._rarity
-        shared = [number for number in entry.all_words if number in asked.known]
-        shared.sort(key=rarity, reverse=True)
-        explained = sum(rarity(number) for number in shared if number in asked.headline)
-        title_total = sum(map(rarity, entry.title_words))
-        answered = sum(rarity(number) for number in entry.title_words if number in asked.known)
+        known, rarity = asked.known, self._rarity
+        shared = {number: rarity(number) for number in entry.all_words if number in known}
+        explained = sum(value for number, value in shared.items() if number in asked.said)
+        titled = sum(shared[number] for number in entry.headline if number in asked.said)
+        rarest = sorted(shared, key=lambda number: -shared[number])
         return Candidate(
             solution=entry.solution,
             types=entry.types,
             relative_bm25=relative,
             explained=explained / asked.total_rarity if asked.total_rarity else 0.0,
-            answered=answered / title_total if title_total else 0.0,
-            shared_words=tuple(self._names[number] for number in shared if rarity(number) > 1.0),
+            titled=titled / asked.total_rarity if asked.total_rarity else 0.0,
+            answered=max((self._share(title, known) for title in entry.titles), default=0.0),
+            shared_words=tuple(self._names[number] for number in rarest if shared[number] > 1.0),
         )
+
+    def _share(self, title: array[int], known: set[int]) -> float:
+        """How much of a title, by the rarity of its words, stands in the error."""
+        total = found = 0.0
+        for number in title:
+            rarity = self._rarity(number)
+            total += rarity
+            found += rarity if number in known else 0.0
+        return found / total if total else 0.0

@@ -31,6 +31,8 @@ class Candidate:
     """Its BM25 score over the best candidate's, 0 to 1; 0 if only the embedding found it."""
     explained: float
     """Share of the error's headline, by rarity of its words, that the fix talks about."""
+    titled: float
+    """As `explained`, counting only words of the fix's title and error types."""
     answered: float
     """Share of the fix's own title, by rarity of its words, that stands in the error."""
     shared_words: tuple[str, ...]
@@ -65,7 +67,8 @@ class RankingWeights:
 
     bias: float = -4.6
     bm25: float = 1.6
-    explained: float = 3.6
+    explained: float = 2.8
+    titled: float = 1.2
     answered: float = 2.6
     group: float = 5.0
     error_type: float = 1.3
@@ -123,6 +126,7 @@ def _words(candidate: Candidate, weights: RankingWeights) -> Sign:
     value = (
         weights.bm25 * candidate.relative_bm25
         + weights.explained * candidate.explained
+        + weights.titled * candidate.titled
         + weights.answered * candidate.answered
     )
     named = ", ".join(candidate.shared_words[:MAX_NAMED_WORDS])

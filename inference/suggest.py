@@ -24,7 +24,7 @@ from fixstream.triage.trace import parse_trace
 from fixstream.triage.triage import Triage
 
 MAX_FIXES = 20
-NUM_CANDIDATES = 40
+NUM_CANDIDATES = 24
 
 _CODES = re.compile(
     r"(?i)\b(?:errno|err|error|code|status|http|sqlstate|exit|signal|ora|e)\W{0,3}(\d{1,6})\b"
