@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fixstream.producers.middleware import ErrorLearningMiddleware
     from fixstream.producers.sinks import EventSink, KafkaSink, MemorySink
     from fixstream.producers.subscribe import subscribe
+    from fixstream.producers.wsgi import WsgiErrorLearningMiddleware
 
 __all__ = [
     "ErrorEventHandler",
@@ -24,6 +25,7 @@ __all__ = [
     "EventSink",
     "KafkaSink",
     "MemorySink",
+    "WsgiErrorLearningMiddleware",
     "capture_exception",
     "init",
     "shut_down",
@@ -39,6 +41,7 @@ _HOMES = {
     "EventSink": "sinks",
     "KafkaSink": "sinks",
     "MemorySink": "sinks",
+    "WsgiErrorLearningMiddleware": "wsgi",
     "subscribe": "subscribe",
 }
 

@@ -10,9 +10,8 @@ import logging
 import threading
 
 from fixstream.producers import host_log
-from fixstream.producers.capture import CaptureConfig
 from fixstream.producers.installation import current_reporter
-from fixstream.producers.reporter import ErrorReporter, ReporterConfig, Sighting
+from fixstream.producers.reporter import ErrorReporter, Sighting, own_reporter
 from fixstream.producers.sinks import EventSink
 from fixstream.schemas.enums import EventSource, Severity
 
@@ -38,11 +37,7 @@ class ErrorEventHandler(logging.Handler):
         level: int = logging.NOTSET,
     ) -> None:
         super().__init__(level)
-        if reporter is None and sink is not None:
-            if not service:
-                raise ValueError("ErrorEventHandler needs the name of the service beside its sink")
-            reporter = ErrorReporter(sink, ReporterConfig(capture=CaptureConfig(service=service)))
-        self._reporter = reporter
+        self._reporter = reporter or own_reporter(sink, service)
         self._service = service
         self._entered = threading.local()
 

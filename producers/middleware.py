@@ -9,9 +9,8 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from fixstream.producers.capture import CaptureConfig
 from fixstream.producers.installation import current_reporter, watch_running_loop
-from fixstream.producers.reporter import ErrorReporter, ReporterConfig, Sighting
+from fixstream.producers.reporter import ErrorReporter, Sighting, own_reporter
 from fixstream.producers.sinks import EventSink
 from fixstream.producers.trace_context import request_headers
 from fixstream.schemas.enums import EventSource
@@ -45,7 +44,7 @@ class ErrorLearningMiddleware:
         report_5xx: bool = False,
     ) -> None:
         self._app = app
-        self._reporter = reporter or _own_reporter(sink, service)
+        self._reporter = reporter or own_reporter(sink, service)
         self._service = service
         self._report_5xx = report_5xx
 
@@ -98,14 +97,6 @@ class _Response:
 
     def __init__(self, status: int | None = None) -> None:
         self.status = status
-
-
-def _own_reporter(sink: EventSink | None, service: str | None) -> ErrorReporter | None:
-    if sink is None:
-        return None
-    if not service:
-        raise ValueError("ErrorLearningMiddleware needs the name of the service beside its sink")
-    return ErrorReporter(sink, ReporterConfig(capture=CaptureConfig(service=service)))
 
 
 def _sighting(scope: Scope, response: _Response) -> Sighting:

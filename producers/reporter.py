@@ -183,6 +183,19 @@ class ErrorReporter:
         host_log.swallowed(where, failure)
 
 
+def own_reporter(sink: EventSink | None, service: str | None) -> ErrorReporter | None:
+    """A reporter for one middleware alone; None without a sink.
+
+    Raises:
+        ValueError: There is a sink, but no service's name.
+    """
+    if sink is None:
+        return None
+    if not service:
+        raise ValueError("a sink needs the name of the service beside it")
+    return ErrorReporter(sink, ReporterConfig(capture=CaptureConfig(service=service)))
+
+
 def _named(entry: str, error_class: type) -> bool:
     return entry in (
         error_class.__qualname__,
