@@ -171,7 +171,7 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         Misconfigured: the sizes do not fit together.
     """
     try:
-        model, tokenizer = learning.model_size(), learning.tokenizer_config()
+        model, tokenizer = learning.model_size(settings.wide_buckets), learning.tokenizer_config()
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     return LearnerConfig(

@@ -37,8 +37,8 @@ class LearningSettings(ServiceSettings):
     max_sequence_length: int = Field(default=512, ge=16)
     """Tokens of the longest text; of a longer one the head and the tail are read."""
 
-    def model_size(self) -> ModelConfig:
-        """The network's size; raises ValueError where the sizes do not fit together."""
+    def model_size(self, wide_buckets: int = 2**18) -> ModelConfig:
+        """The model's size; raises ValueError where the sizes do not fit together."""
         return ModelConfig(
             vocab_size=self.vocab_size,
             embedding_dim=self.embedding_dim,
@@ -47,6 +47,7 @@ class LearningSettings(ServiceSettings):
             num_layers=self.num_layers,
             dropout=self.dropout,
             max_sequence_length=self.max_sequence_length,
+            wide_buckets=wide_buckets,
         )
 
     def tokenizer_config(self) -> TokenizerConfig:
@@ -71,6 +72,8 @@ class TrainerSettings(ServiceSettings):
     """Threads of the matrix products; 0 leaves it to torch (one a core)."""
     niceness: int = Field(default=5, ge=0, le=19)
     """How far the trainer stands back for other processes on a shared machine."""
+    wide_buckets: int = Field(default=2**18, ge=256, le=2**24)
+    """Hash buckets of the wide n-gram path."""
     replay_share: float = Field(default=0.5, ge=0.0, lt=1.0)
     """Part of a step that is replayed when there is no backlog of new examples."""
     replay_capacity: int = Field(default=4096, ge=0)
