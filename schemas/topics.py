@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -31,7 +32,8 @@ class Topic:
     is_compacted: bool = False
     is_single_partition: bool = False
     """For topics whose total order matters more than their throughput."""
-    config: dict[str, str] = field(default_factory=dict)
+    config: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Further topic options of Kafka."""
 
     def name(self, prefix: str = DEFAULT_PREFIX) -> str:
         """The full topic name under a prefix."""
