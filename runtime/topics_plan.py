@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -76,15 +77,13 @@ class TopicsReport:
 
 def plan_topic(topic: Topic, settings: KafkaSettings, topics: TopicsSettings) -> PlannedTopic:
     """One of our topics as it should be."""
-    config = {"max.message.bytes": str(topics.max_message_bytes)}
-    if topic.is_compacted:
-        config["cleanup.policy"] = "compact"
-    else:
-        retention = topic.retention
-        config["cleanup.policy"] = "delete"
-        config["retention.ms"] = (
-            "-1" if retention is None else str(int(retention.total_seconds() * 1000))
-        )
+    retention = topic.retention
+    config = {
+        "max.message.bytes": str(topics.max_message_bytes),
+        "cleanup.policy": "compact" if topic.is_compacted else "delete",
+        # Matters for compacted topics too, where they also delete (see the topic's own options).
+        "retention.ms": "-1" if retention is None else str(retention // timedelta(milliseconds=1)),
+    }
     num_partitions = 1 if topic.is_single_partition else topics.partitions
     return PlannedTopic(settings.topic(topic), num_partitions, {**config, **topic.config})
 

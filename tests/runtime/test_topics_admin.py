@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -19,11 +20,12 @@ from fixstream.runtime.topics_admin import (
     committed_offsets,
     end_offsets,
     plan_all,
+    plan_topic,
     verify_topics,
     wait_until_ready,
 )
 from fixstream.schemas.errors import BrokerUnavailable, Misconfigured
-from fixstream.schemas.topics import ALL_TOPICS, ERRORS_RAW, MODEL_UPDATES, SOLUTIONS
+from fixstream.schemas.topics import ALL_TOPICS, ERRORS_RAW, MODEL_UPDATES, SOLUTIONS, Topic
 from support.kafka import Kafka
 
 SETTINGS = KafkaSettings(topic_prefix="p.")
@@ -37,6 +39,23 @@ def test_plan_gives_each_topic_its_partitions_and_retention() -> None:
     assert plan["p.model.updates.v1"].config["retention.ms"] == "-1"
     assert plan["p.solutions.v1"].config["cleanup.policy"] == "compact"
     assert len(plan) == len(ALL_TOPICS)
+
+
+def test_a_topics_own_options_win_and_a_compacted_one_may_also_forget() -> None:
+    topic = Topic(
+        "state.v1",
+        "key",
+        None,
+        timedelta(days=1),
+        is_compacted=True,
+        config={"cleanup.policy": "compact,delete"},
+    )
+    planned = plan_topic(topic, SETTINGS, TopicsSettings(max_message_bytes=5000))
+    assert planned.config == {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(24 * 3600 * 1000),
+        "max.message.bytes": "5000",
+    }
 
 
 @pytest.mark.parametrize(
@@ -64,7 +83,9 @@ def test_wait_until_ready_names_the_address_that_did_not_answer() -> None:
 
 @pytest.mark.kafka
 def test_apply_creates_what_lacks_and_a_second_time_nothing(kafka: Kafka) -> None:
-    changelog = PlannedTopic(f"{kafka.prefix}app-changelog", 2, {"cleanup.policy": "compact"})
+    changelog = PlannedTopic(
+        f"{kafka.prefix}app-changelog", 2, {"cleanup.policy": "compact,delete"}
+    )
     names = {topic.name for topic in plan_all(kafka.settings)} | {changelog.name}
     assert set(verify_topics(kafka.settings, extra=[changelog]).missing) == names
 
