@@ -136,6 +136,11 @@ class Story:
             else:
                 self._served[model_version] = self._served.get(model_version, 0) + 1
 
+    def latencies_ms(self) -> list[float]:
+        """Milliseconds from raise to receipt of each suggestion so far, in order of receipt."""
+        with self._lock:
+            return list(self._latencies_ms)
+
     def snapshot(self) -> Snapshot:
         """The story so far."""
         with self._lock:
