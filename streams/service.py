@@ -40,6 +40,8 @@ __all__ = ["StreamsSettings", "run"]
 _TICK_S = 0.02
 _OBSERVE_EVERY_TICKS = 25
 _PRODUCER_FLUSH_S = 5.0
+_MAX_DEAD_LETTER_BYTES = 1_114_112
+"""What our topics take: a dead letter is its original and some headers more."""
 
 
 def run(
@@ -156,7 +158,11 @@ def _observe(parts: _Parts) -> None:
 
 def _ready_producer(settings: StreamsSettings, kafka: KafkaSettings) -> Producer:
     """A producer, once the broker answers and the topics stand."""
-    producer = make_producer(kafka, message_timeout_ms=int(settings.delivery_timeout_s * 1000))
+    producer = make_producer(
+        kafka,
+        message_timeout_ms=int(settings.delivery_timeout_s * 1000),
+        message_max_bytes=_MAX_DEAD_LETTER_BYTES,
+    )
     wait_for_topics(producer, kafka, settings.start_timeout_s)
     return producer
 
