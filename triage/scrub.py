@@ -48,6 +48,7 @@ class Numbering:
         """Starts with no value known."""
         self._marks: dict[bytes, bytes] = {}
         self._counts: dict[str, int] = {}
+        self._repeatable: list[tuple[bytes, bytes]] = []
 
     def reserve(self, text: bytes) -> None:
         """Keeps the numbers that placeholders already in `text` have."""
@@ -65,12 +66,16 @@ class Numbering:
             self._counts[kind] = number
             known = f"[{kind}]".encode() if number == 1 else f"[{kind}_{number}]".encode()
             self._marks[value] = known
+            if len(self._repeatable) < _MAX_REPEATED and values.looks_random(value, 8):
+                self._repeatable.append((value, known))
         return known
 
-    def repeatable(self) -> list[bytes]:
-        """Returns values that would be recognised anywhere: long and random enough to be no word."""
-        found = [value for value in self._marks if values.looks_random(value, 8)]
-        return sorted(found, key=len, reverse=True)[:_MAX_REPEATED]
+    def without_repeats(self, text: bytes) -> bytes:
+        """Replaces values that would be recognised anywhere: long and random enough to be no word."""
+        for value, known in self._repeatable:
+            if value in text:
+                text = text.replace(value, known)
+        return text
 
 
 def _merged(finds: Iterable[Find]) -> list[Find]:
@@ -150,10 +155,7 @@ class Scrubber:
             finds = self._finds(buffer)
             if not finds:
                 return buffer
-            buffer = _replace(buffer, finds, numbering)
-            for value in numbering.repeatable():
-                if value in buffer:
-                    buffer = buffer.replace(value, numbering.mark("", value))
+            buffer = numbering.without_repeats(_replace(buffer, finds, numbering))
         raise RuntimeError("scrubbing does not settle")
 
     def _finds(self, buffer: bytes) -> list[Find]:

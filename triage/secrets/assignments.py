@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.checks import is_basic_credentials
@@ -42,6 +44,8 @@ _LINE_START = re.compile(
     rb"(?:^|[\r\n])[ \t]*(?:(?:export|set|setenv|ENV|ARG|-e|--env|let|const|var|-)[ \t]+)?[\"']?$"
 )
 _TAG_START = re.compile(rb"<[\w:-]*$")
+_QUOTES = (b'"', b"'", b"`", b"\\")
+_CALL = re.compile(rb"[\w\]]\([ \t]*[bru]?\\*[\"'`]$")
 _NEXT_PAIR = re.compile(rb"[;&,][ \t]*[A-Za-z][\w. -]*=")
 _HEADER_SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|ssws|hmac|key)[ \t]+"
@@ -49,30 +53,77 @@ _HEADER_SCHEME = re.compile(
 _MNEMONIC = re.compile(rb"[a-z]{3,8}(?: [a-z]{3,8}){11,23}\b")
 
 
-def _value_at(
-    text: bytes, name_start: int, separator: bytes, closed: bytes, position: int
-) -> tuple[int, int, bool]:
-    """Reads the value behind one separator."""
+class _Lead(NamedTuple):
+    """What stands before a value: the judged name and the form of what separates it."""
+
+    verdict: Verdict
+    name: bytes
+    is_mark: bool
+    """The name may be one of our own placeholders: it is followed by `]`."""
+    is_closed: bool
+    """A quote ends the name."""
+    is_comma: bool
+    is_markup: bool
+    is_percent: bool
+    is_tight: bool
+    """Nothing but `=` separates."""
+    separator: bytes
+
+
+@lru_cache(maxsize=4096)
+def _lead(matched: bytes) -> _Lead:
+    """Takes apart a name with its separator. The same few come again and again."""
+    parts = _SPLIT.match(matched)
+    assert parts is not None
+    name, closed, separator = parts.groups()
     bare = separator.strip()
-    if bare.endswith(b">") and not bare.endswith((b"=>", b"->")):
-        if not closed and not _TAG_START.search(text, max(0, name_start - 16), name_start):
-            return position, position, False
-        return values.read_markup(text, position)
-    block = _BLOCK_SCALAR.match(text, position)
-    if block is not None:
-        position = block.end()
-    percent = b"%" in separator or b"%" in closed
-    before = text[max(0, name_start - 24) : name_start]
-    at_line_start = _LINE_START.search(before) is not None or name_start == 0
-    start, end, quoted = values.read(
-        text, position, whole_line=at_line_start and not percent, percent=percent
+    return _Lead(
+        verdict=judge(name[-120:].decode("latin-1")),
+        name=name,
+        is_mark=closed[:1] == b"]",
+        is_closed=bool(closed),
+        is_comma=bare in (b",", b"),"),
+        is_markup=bare.endswith(b">") and not bare.endswith((b"=>", b"->")),
+        is_percent=b"%" in separator or b"%" in closed,
+        is_tight=separator == b"=",
+        separator=separator,
     )
-    if at_line_start and not quoted:
-        pair = _NEXT_PAIR.search(text, start, end)
+
+
+def _is_misplaced(text: bytes, start: int, position: int, lead: _Lead) -> bool:
+    """Tells whether the form of the lead does not fit what stands around it."""
+    if lead.is_mark and text[start - 1 : start] == b"[":
+        return True  # A placeholder of ours, not a name.
+    if lead.is_comma:
+        is_argument = lead.is_closed and text[position : position + 1] in _QUOTES
+        return not is_argument or not _CALL.search(text, max(0, start - 64), start)
+    if lead.is_markup and not lead.is_closed:
+        return not _TAG_START.search(text, max(0, start - 16), start)
+    return False
+
+
+def _value_at(text: bytes, start: int, position: int, lead: _Lead) -> tuple[int, int, bool]:
+    """Reads the value behind one lead that begins at `start` and ends at `position`."""
+    if lead.is_markup:
+        return values.read_markup(text, position)
+    first = text[position : position + 1]
+    if first in _QUOTES:
+        return values.read(text, position, whole_line=False, percent=False)
+    if first in (b"|", b">") and (block := _BLOCK_SCALAR.match(text, position)) is not None:
+        position = block.end()
+    scheme = _HEADER_SCHEME.match(text, position)
+    if scheme is not None:
+        return values.read(text, scheme.end(), whole_line=False, percent=False)
+    at_line_start = start == 0 or _LINE_START.search(text, max(0, start - 24), start) is not None
+    if lead.is_percent or not at_line_start:
+        return values.read(text, position, whole_line=False, percent=lead.is_percent)
+    begin, end, quoted = values.read(text, position, whole_line=True, percent=False)
+    if not quoted:
+        pair = _NEXT_PAIR.search(text, begin, end)
         end = pair.start() if pair else end
-        while end > start and text[end - 1] in b",;)}]":
+        while end > begin and text[end - 1] in b",;)}]":
             end -= 1
-    return start, end, quoted
+    return begin, end, quoted
 
 
 def _is_outcome(name: bytes, separator: bytes, value: bytes) -> bool:
@@ -105,26 +156,15 @@ def _find(text: bytes) -> Iterator[Find]:
         match = _ASSIGNMENT.search(text, position)
         if match is None:
             return
-        name_start, position = match.span()
-        parts = _SPLIT.match(text[name_start:position])
-        assert parts is not None
-        verdict = judge(parts[1][-120:].decode("latin-1"))
-        if verdict.trust is Trust.NONE:
+        begin, position = match.span()
+        lead = _lead(text[begin:position])
+        verdict = lead.verdict
+        if verdict.trust is Trust.NONE or _is_misplaced(text, begin, position, lead):
             continue
-        separator, closed = parts[3], parts[2]
-        following = text[position : position + 1]
-        if separator.strip() in (b",", b"),") and not (closed and following in b"\"'`\\"):
-            continue
-        start, end, quoted = _value_at(text, name_start, separator, closed, position)
-        if not quoted:
-            scheme = _HEADER_SCHEME.match(text, start)
-            if scheme is not None and scheme.end() > end:
-                start, end, quoted = values.read(
-                    text, scheme.end(), whole_line=False, percent=False
-                )
+        start, end, quoted = _value_at(text, begin, position, lead)
         value = text[start:end]
-        if _is_secret(verdict, value, quoted=quoted, tight=separator == b"=") and (
-            quoted or not _is_outcome(parts[1], separator, value)
+        if _is_secret(verdict, value, quoted=quoted, tight=lead.is_tight) and (
+            quoted or not _is_outcome(lead.name, lead.separator, value)
         ):
             phrase = _MNEMONIC.match(text, start)
             end = max(end, phrase.end()) if phrase else end
@@ -155,7 +195,7 @@ _TELLING = (
     r"encryption[ _-]?key|signing[ _-]?key|credentials?|key|jwt|bearer|signature))"
 )
 _CONNECTORS = (
-    r"(?i:[ \t\"'`(:=\[<\\]{1,4}(?:(?:was|is|value|of|for|with|provided|supplied|given|rejected|"
+    r"(?i:[ \t\"'`(\[<\\]{1,4}(?:(?:was|is|value|of|for|with|provided|supplied|given|rejected|"
     r"invalid|using|header|ending|named)[ \t\"'`(:=\[<\\]{1,3}){0,2})"
 )
 _NEAR = compile_bytes(rf"{_TELLING}{_CONNECTORS}[\w+/=.~-]{{16}}")

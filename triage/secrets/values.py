@@ -12,6 +12,7 @@ import re
 from fixstream.triage.secrets.keys import PROSE
 from fixstream.triage.secrets.model import PLACEHOLDER
 
+PLACEHOLDER_WHOLE = re.compile(rb"^" + PLACEHOLDER.pattern + rb"$")
 _ESCAPED_QUOTE = re.compile(rb"(\\+)([\"'])")
 _OPENING = re.compile(rb"(?:[bBrRuUfFNn@L$]{1,2}(?=[\"'`])|<!\[CDATA\[)")
 _BARE = re.compile(rb"[^\s\"'`,;&<>(){}\[\]|\\]+")
@@ -23,7 +24,7 @@ _MARKUP = re.compile(rb"[^<>]{1,4096}")
 _QUOTED = {quote: re.compile(rb"(?:[^\\\n" + quote + rb"]|\\.)*") for quote in (b'"', b"'", b"`")}
 
 _NOTHING = re.compile(
-    rb"(?i)^(?:[*x.\-_#?\xe2\x80\xa2\xa6]+|null|none|nil|true|false|yes|no|on|off|undefined|nan|void|empty"
+    rb"^(?i:[*x.\-_#?\xe2\x80\xa2\xa6]+|null|none|nil|true|false|yes|no|on|off|undefined|nan|void|empty"
     rb"|n/a|na|unset|default|any|str|string|bytes?|int|integer|char|bool|boolean|text|varchar.*|number|object"
     rb"|required|optional|missing|invalid|expired|incorrect|wrong|prompt|ask|redacted|filtered"
     rb"|masked|hidden|removed|secret|changeme_?placeholder|todo|self|this|file|env|basic|bearer|digest"
@@ -39,17 +40,23 @@ _EXPRESSION = re.compile(
     rb"|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
     re.DOTALL,
 )
-_HEX = re.compile(rb"^[0-9a-fA-F]+$")
-_UUID = re.compile(rb"^\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$")
-_NUMBERISH = re.compile(rb"^[\d.,:+TZ/-]+[a-zA-Z%]{0,3}$")
-_PATHISH = re.compile(
-    rb"^(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|^[a-z][a-z0-9+.-]*://", re.IGNORECASE
+_KNOWN_FORM = re.compile(
+    rb"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$"  # UUID
+    rb"|[\d.,:+TZ/-]+[a-zA-Z%]{0,3}$"  # number, date, amount
+    rb"|(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|[A-Za-z][A-Za-z0-9+.-]*://"  # path, URL
+    rb"|[A-Za-z_][\w-]*(?:[.:/\\$][A-Za-z_][\w$-]*)+$"  # dotted name
+    rb"|[A-Za-z]+(?:[-_ ][A-Za-z]+)*$"  # words
 )
-_DOTTED = re.compile(rb"^[A-Za-z_][\w-]*(?:[.:/\\$][A-Za-z_][\w$-]*)+$")
+_MIXED = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])[^\d]*\d")
 _STRUCTURE = re.compile(rb"[./:_\\$@,-]+")
 _CAMEL = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _TIME = re.compile(rb"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?$")
-_WORDS = re.compile(rb"^[A-Za-z]+(?:[-_ ][A-Za-z]+)*$")
+
+
+_NO_SECRET = re.compile(
+    b"|".join(b"(?:%b)" % form.pattern for form in (_NOTHING, _STAND_IN, _TIME, PLACEHOLDER_WHOLE)),
+    re.DOTALL,
+)
 
 
 def entropy(value: bytes) -> float:
@@ -67,7 +74,7 @@ def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> tupl
     """
     if text[position : position + 1] == b"[" and PLACEHOLDER.match(text, position):
         return position, position, False
-    opening = _OPENING.match(text, position)
+    opening = _OPENING.match(text, position) if text[position + 1 : position + 2] else None
     if opening is not None:
         position = opening.end()
         if opening[0].startswith(b"<!"):
@@ -99,20 +106,14 @@ def read_markup(text: bytes, position: int) -> tuple[int, int, bool]:
 def is_stand_in(value: bytes) -> bool:
     """Tells whether the value stands for a secret, or for nothing."""
     stripped = value.strip()
-    return (
-        not stripped
-        or PLACEHOLDER.fullmatch(stripped) is not None
-        or _NOTHING.match(stripped) is not None
-        or _STAND_IN.match(stripped) is not None
-        or _TIME.match(stripped) is not None
-    )
+    return not stripped or _NO_SECRET.match(stripped) is not None
 
 
 def is_prose(value: bytes) -> bool:
     """Tells whether the value is what a message says about a secret."""
+    if b" " not in value:
+        return value.strip(b".,:;!?").lower() in PROSE
     words = value.lower().split()
-    if len(words) == 1:
-        return words[0].strip(b".,:;!?") in PROSE
     return sum(word.strip(b".,:;!?'\"") in PROSE for word in words[:12]) >= min(2, len(words) - 1)
 
 
@@ -131,20 +132,23 @@ def _is_made_of_words(value: bytes) -> bool:
     return len(letters) > 0 and sum(map(len, letters)) >= 4 * len(letters)
 
 
+_IS_HEX = re.compile(rb"[0-9a-fA-F]+")
+
+
+def _is_hex(value: bytes) -> bool:
+    return _IS_HEX.fullmatch(value) is not None
+
+
 def looks_random(value: bytes, min_length: int = 16) -> bool:
     """Tells whether a value without a sure key looks like a key or token.
 
     Refuses ids that engineers need: UUIDs, numbers, dates, paths, addresses, dotted names, words.
     """
     value = value.rstrip(b".:,;!?")
-    if not min_length <= len(value) <= 4096 or b" " in value or b"=" in value.rstrip(b"="):
+    if not min_length <= len(value) <= 4096 or not _MIXED.match(value) or _KNOWN_FORM.match(value):
         return False
-    if any(form.match(value) for form in (_UUID, _NUMBERISH, _PATHISH, _DOTTED, _WORDS)):
+    if b" " in value or b"=" in value.rstrip(b"="):
         return False
-    has_digit = any(48 <= byte <= 57 for byte in value)
-    has_letter = any(65 <= byte <= 90 or 97 <= byte <= 122 for byte in value)
-    if not (has_digit and has_letter):
+    if len(set(value[:256])) < min(7, min_length):
         return False
-    if _HEX.match(value):
-        return entropy(value) >= 2.6
-    return not (min_length >= 12 and _is_made_of_words(value)) and entropy(value) >= 2.5
+    return min_length < 12 or _is_hex(value) or not _is_made_of_words(value)
