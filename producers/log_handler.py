@@ -51,14 +51,13 @@ class ErrorEventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Report the record if it tells of an error. Never raises."""
-        if not _is_error(record) or _is_ours(record.name):
-            return
-        if getattr(self._entered, "now", False):
-            # A __str__ or a before_send of the host's logs while we capture.
+        # Entered already: a __str__ or a before_send of the host's logs while we capture.
+        if not _is_error(record) or getattr(self._entered, "now", False):
             return
         self._entered.now = True
         try:
-            self._report(record)
+            if not _is_ours(record.name):
+                self._report(record)
         except Exception as failure:  # noqa: BLE001 -- logging must never break its caller
             host_log.swallowed("the log handler", failure)
         finally:

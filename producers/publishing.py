@@ -95,7 +95,7 @@ class Pace:
         self._next_at = due + self._interval_s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # No slots: Python 3.11 cannot parametrise a frozen slotted generic.
 class Route(Generic[R]):
     """Where records of one kind go."""
 

@@ -106,11 +106,17 @@ def subscribe(
 
 
 async def subscribe_async(
-    settings: KafkaSettings, *, group_id: str = "subscriber", **wanted: Unpack[FilterKeywords]
+    settings: KafkaSettings,
+    *,
+    group_id: str = "subscriber",
+    from_beginning: bool = False,
+    **wanted: Unpack[FilterKeywords],
 ) -> AsyncGenerator[SuggestedFix]:
     """As `subscribe`, without holding up the event loop; ends when the iteration is closed."""
     stopping = threading.Event()
-    fixes = subscribe(settings, group_id=group_id, stopping=stopping, **wanted)
+    fixes = subscribe(
+        settings, group_id=group_id, from_beginning=from_beginning, stopping=stopping, **wanted
+    )
     pending: asyncio.Future[SuggestedFix | None] | None = None
     try:
         while True:
