@@ -52,7 +52,8 @@ def test_nothing_else_lives_there() -> None:
         assert get(f"{server.url}/secrets")[0] == 404
 
 
-def test_a_silent_client_does_not_block_the_others() -> None:
+def test_a_silent_client_does_not_block_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fixstream.runtime.metrics._Requests.timeout", 60.0)
     with (
         serve_metrics(0, registry=CollectorRegistry()) as server,
         socket.create_connection((server.host, server.port)),

@@ -48,7 +48,13 @@ def test_everybody_who_waits_hears_of_it() -> None:
     for thread in threads:
         thread.join(10)
     assert heard == [True] * 5
-    assert stop.wait(0)
+
+
+def test_one_request_wakes_all_who_looked_just_before_it() -> None:
+    stop = StopSignal()
+    stop.set()
+    stop._is_set = False  # As each of them saw it.
+    assert [stop.wait(0) for _ in range(3)] == [True] * 3
 
 
 def test_a_signal_interrupts_a_wait() -> None:

@@ -245,6 +245,35 @@ def test_a_symbol_out_of_range_is_refused() -> None:
             decode(message[:index] + symbol + message[index + 1 :], ModelUpdate)
 
 
+def test_a_number_longer_than_64_bits_is_refused() -> None:
+    """Each of these would come out as a record, were the number taken for what it says."""
+    message = encode(FEEDBACK)
+    first = message[HEADER_BYTES]
+    padded = bytes([first | 0x80]) + b"\x80" * 9 + b"\x00"
+    with pytest.raises(Undecodable, match="out of range"):
+        decode(message[:HEADER_BYTES] + padded + message[HEADER_BYTES + 1 :], FixFeedback)
+    message, size = encode(UPDATE), varint(UPDATE.size_bytes)
+    with pytest.raises(Undecodable, match="out of range"):
+        decode(message.replace(size, b"\xff" * 9 + b"\x03"), ModelUpdate)
+
+
+def test_a_partition_longer_than_32_bits_is_refused() -> None:
+    message = encode(SAMPLES[1])
+    assert message.count(b"raw.v1\x04") == 1
+    with pytest.raises(Undecodable, match="out of range"):
+        decode(message.replace(b"raw.v1\x04", b"raw.v1" + varint(2**31)), TriagedError)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(b"s1\x01", b"s1\x02"), (b"\x02\x04s1", b"\x04\x04s1")]
+)
+def test_a_flag_or_branch_that_does_not_exist_is_refused(before: bytes, after: bytes) -> None:
+    message = encode(FEEDBACK)
+    assert message.count(before) == 1
+    with pytest.raises(Undecodable, match="out of range"):
+        decode(message.replace(before, after), FixFeedback)
+
+
 def test_a_time_beyond_the_calendar_is_refused() -> None:
     event = encode(EVENT)
     start = HEADER_BYTES + len(varint(len(EVENT.event_id)) + EVENT.event_id.encode())
