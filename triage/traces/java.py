@@ -15,42 +15,45 @@ from fixstream.triage.traces.model import (
     with_ends,
 )
 
-GATE = r"\bat [\w$./@<>-]+\.[\w$<>-]+ ?\((?:[\w$-]+\.(?:java|kt|scala|groovy|clj)|Native Method|Unknown Source)"
+GATE = (
+    r"\bat [\w$./@<>-]+\.[\w$<>-]+ ?\((?:[\w$-]+\.(?:java|kt|kts|scala|groovy|clj)\b|Native Method"
+    r"|Unknown Source|<generated>)"
+)
 
 _FRAME = re.compile(
-    r"^[^\n]{0,200}?\bat (?:[\w.@-]+/{1,2})*(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"
+    r"^[ \t]*at (?:[\w.@-]*/{1,2}){0,2}(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"
     r"\((?P<source>[^()\n]{0,300})\)",
     re.MULTILINE,
 )
-_CAUSE = re.compile(
-    r"^[^\n]{0,200}?\b(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.MULTILINE
-)
+_CAUSE = re.compile(r"^[ \t]*(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.MULTILINE)
 _HEADER = re.compile(
-    r"(?:^|[\s\"\]])(?P<type>(?:[A-Za-z_]\w*\.)+[A-Z_]\w*(?:\$\w+)*|[A-Z]\w*(?:Exception|Error|Failure))"
-    r"(?=[:\s]|$)(?:: ?(?P<message>[^\n]*))?"
+    r"(?:^|[\s\"\]:])(?P<type>(?:[A-Za-z_]\w*\.)+[A-Z_]\w*(?:\$\w+)*"
+    r"|[A-Z]\w*(?:Exception|Error|Failure|Throwable))(?=[:\s]|$)(?::[ ]?(?P<message>[^\n]*))?"
 )
 _LIBRARY = (
     "java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "kotlin.", "kotlinx.", "scala.",
-    "groovy.", "clojure.", "android.", "androidx.", "dalvik.", "org.apache.tomcat.",
-    "org.apache.catalina.", "org.apache.coyote.", "org.springframework.", "org.junit.", "junit.",
-    "org.eclipse.jetty.", "org.mortbay.", "io.netty.", "reactor.", "io.reactivex.",
-    "org.hibernate.", "com.fasterxml.", "com.google.common.", "okhttp3.", "retrofit2.",
-    "org.codehaus.", "org.gradle.", "org.testng.", "akka.", "play.", "com.zaxxer.", "org.jboss.",
-    "io.undertow.", "io.vertx.", "org.slf4j.", "ch.qos.logback.", "org.apache.maven.",
-    "org.apache.http.", "org.apache.commons.", "org.mockito.", "com.mysql.", "org.postgresql.",
-    "oracle.jdbc.", "feign.", "rx.",
+    "groovy.", "clojure.", "android.", "androidx.", "dalvik.", "com.android.internal.",
+    "org.apache.tomcat.", "org.apache.catalina.", "org.apache.coyote.", "org.springframework.",
+    "org.junit.", "junit.", "org.eclipse.jetty.", "org.mortbay.", "io.netty.", "reactor.",
+    "io.reactivex.", "org.hibernate.", "com.fasterxml.", "com.google.common.", "okhttp3.",
+    "retrofit2.", "org.codehaus.", "org.gradle.", "org.testng.", "akka.", "play.", "com.zaxxer.",
+    "org.jboss.", "io.undertow.", "io.vertx.", "org.slf4j.", "ch.qos.logback.",
+    "org.apache.maven.", "org.apache.http.", "org.apache.commons.", "org.mockito.", "com.mysql.",
+    "org.postgresql.", "oracle.jdbc.", "feign.", "rx.", "software.amazon.awssdk.",
+    "com.amazonaws.", "com.azure.", "com.google.cloud.", "io.grpc.", "org.aspectj.", "javassist.",
+    "net.bytebuddy.", "org.apache.logging.",
 )  # fmt: skip
 
 
 def _frame(match: re.Match[str]) -> Frame:
-    path, source = match["path"], match["source"]
+    path, function, source = match.groups()
     file, _, number = source.partition(":")
     return Frame(
-        function=match["function"],
-        file=file if "." in file else None,
-        line=int(number[:9]) if number[:9].isdecimal() else None,
-        module=path,
-        in_app=not path.startswith(_LIBRARY),
+        function,
+        file if "." in file else None,
+        int(number[:9]) if number[:9].isdecimal() else None,
+        path,
+        not path.startswith(_LIBRARY),
     )
 
 
@@ -75,7 +78,17 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
     chain = [_exception(head, text[first.start() : end] if first.start() < end else "")]
     for mark, limit in with_ends(marks, len(text)):
         if mark["what"] == "Caused by":
-            body = text[mark.end() : limit]
-            chain.append(_exception(mark["rest"], body))
+            chain.append(_exception(mark["rest"], text[mark.end() : limit]))
     found = [exception for exception in chain if exception is not None]
     return tuple(found[::-1]) or None
+
+
+def language(exceptions: tuple[ParsedException, ...]) -> str:
+    """Names the language of most files of the root's own frames: java, kotlin or scala."""
+    root = next((found for found in exceptions if found.frames), exceptions[0])
+    frames = [frame for frame in root.frames if frame.in_app] or root.frames
+    endings = [(frame.file or "").rpartition(".")[2] for frame in frames]
+    for ending, name in (("kt", "kotlin"), ("scala", "scala")):
+        if endings.count(ending) * 2 > len(endings):
+            return name
+    return "java"

@@ -1,0 +1,63 @@
+"""Rust panics with or without a backtrace. Refuses text without a `panicked at` or a numbered backtrace."""
+
+from __future__ import annotations
+
+import re
+
+from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
+
+GATE = r"panicked at |^ *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|stack backtrace:\n"
+
+_FRAME = re.compile(
+    r"^[ \t]*\d+: +(?:0x[0-9a-f]+ - )?(?P<function>[^\n]{1,500}?)[ \t]*$"
+    r"(?:\n[ \t]+at (?P<file>[^\n]{1,400}?):(?P<line>\d{1,9})(?::\d{1,9})?)?",
+    re.MULTILINE,
+)
+_OLD = re.compile(
+    r"thread '(?P<thread>[^'\n]*)'[^\n]* panicked at '(?P<message>.{0,2000}?)', (?P<file>[^\s:]+):(?P<line>\d{1,9})",
+    re.DOTALL,
+)
+_NEW = re.compile(
+    r"thread '(?P<thread>[^'\n]*)'[^\n]* panicked at (?P<file>[^\n:]+):(?P<line>\d{1,9})(?::\d{1,9})?:?\n?(?P<message>[^\n]*)"
+)
+_HASH = re.compile(r"::h[0-9a-f]{16}$")
+_LIBRARY = re.compile(
+    r"^(?:<?(?:std|core|alloc|test|tokio|futures\w*|hyper|rayon|backtrace|rust_\w+|__rust\w*)\b|_start|__libc|main$|clone|start_thread)"
+)
+_LIBRARY_FILE = re.compile(r"/rustc/|/\.cargo/|/registry/src/|/toolchains/")
+_MACHINERY = re.compile(
+    r"panic|begin_unwind|backtrace|rust_begin|option::expect|result::unwrap|unwrap_failed|expect_failed"
+)
+
+
+def _frame(match: re.Match[str]) -> Frame:
+    name = _HASH.sub("", match["function"]).replace("{{closure}}", "").rstrip(":")
+    module, _, function = name.rpartition("::")
+    file = match["file"]
+    library = _LIBRARY.match(name) is not None or (
+        file is not None and _LIBRARY_FILE.search(file) is not None
+    )
+    return Frame(
+        function or name, file, int(match["line"]) if match["line"] else None, module, not library
+    )
+
+
+def parse(text: str) -> tuple[ParsedException, ...] | None:
+    """Reads a panic; the place that panicked stands in for missing frames."""
+    found = _OLD.search(text) or _NEW.search(text)
+    begin = text.find("stack backtrace:")
+    frames = [_frame(match) for match in _FRAME.finditer(text, max(begin, 0))] if begin >= 0 else []
+    if found is None and not frames:
+        return None
+    machinery = [
+        i
+        for i, frame in enumerate(frames[:12])
+        if _MACHINERY.search(f"{frame.module}::{frame.function}")
+    ]
+    if machinery and machinery[-1] + 1 < len(frames):
+        frames = frames[machinery[-1] + 1 :]
+    if found is not None and not frames:
+        file = found["file"]
+        frames = [Frame("<panic>", file, int(found["line"]), file.removesuffix(".rs"), True)]
+    message = short_message(found["message"]) if found else ""
+    return (ParsedException("panic", message, tuple(frames[:MAX_FRAMES])),)
