@@ -92,6 +92,9 @@ def make_producer(settings: KafkaSettings, **overrides: Option) -> Producer:
 def make_consumer(settings: KafkaSettings, group_id: str, **overrides: Option) -> Consumer:
     """A consumer that commits nothing by itself and starts at the earliest offset.
 
+    Nothing is marked for committing either: a bare `commit()` has nothing to commit. Call
+    `store_offsets(message)` once a message's work is safe, or commit the offsets by name.
+
     Args:
         settings: How to reach Kafka; its topic prefix stands before the group's name too.
         group_id: The group, without the prefix.

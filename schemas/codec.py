@@ -129,7 +129,8 @@ class Codec:
             schema = shipped().newest(record_type.__name__)
             # With a registry the header waits for the first message that is written, so that
             # reading never registers anything.
-            header = b"" if self._schema_ids else SINGLE_OBJECT_MARK + schema.fingerprint
+            is_single = self._schema_ids is None
+            header = SINGLE_OBJECT_MARK + schema.fingerprint if is_single else b""
             plan = _Plan(schema, header, *_compiled(schema, record_type))
             self._plans[record_type] = plan
         return plan
