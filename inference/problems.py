@@ -61,6 +61,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RetryLater, _later)
     app.add_exception_handler(InvalidRecord, _unfit)
     app.add_exception_handler(TooLarge, _unfit)
+    # Starlette answers with this one and raises the error again, for the gate to log.
+    app.add_exception_handler(Exception, _failed)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -81,6 +83,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = _DETAILS.get(error.status_code, "") or error.detail
     return problem_response(error.status_code, detail, headers=error.headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return problem_response(500, "Something went wrong on our side.")
 
 
 async def _later(request: Request, error: Exception) -> Response:

@@ -88,7 +88,9 @@ def rank(
     tallies: Mapping[str, Tally],
     weights: RankingWeights,
 ) -> list[Ranked]:
-    """The candidates, best first; ties in the order of their ids.
+    """The candidates, best first: those that worked for this very group, then by score.
+
+    Ties stand in the order of their ids.
 
     Args:
         candidates: What the index found, in any order.
@@ -97,7 +99,14 @@ def rank(
         weights: How much each sign counts.
     """
     ranked = [_judge(one, question, tallies, weights) for one in candidates]
-    return sorted(ranked, key=lambda one: (-one.score, one.candidate.solution.solution_id))
+
+    def place(one: Ranked) -> tuple[bool, float, str]:
+        solution_id = one.candidate.solution.solution_id
+        tally = question.group_tallies.get(solution_id)
+        has_worked = tally is not None and tally.success_rate > 0.5
+        return not has_worked, -one.score, solution_id
+
+    return sorted(ranked, key=place)
 
 
 def _judge(
@@ -135,9 +144,11 @@ def _words(candidate: Candidate, weights: RankingWeights) -> Sign:
 
 def _group(solution: Solution, question: Question, weights: RankingWeights) -> Sign:
     tally = question.group_tallies.get(solution.solution_id)
+    if tally is not None and tally.success_rate > 0.5:
+        return weights.group, "worked for this group"
     if tally is not None:
-        # One voice moves it, several settle it; a fix that failed here goes down as far.
-        return weights.group * (2 * tally.success_rate - 1) * 1.5, "feedback on this group"
+        # What failed here goes down with each voice: three of them outweigh any likeness.
+        return 1.5 * weights.group * (2 * tally.success_rate - 1), ""
     if solution.fingerprint == question.fingerprint:
         return weights.group, "group"
     return 0.0, ""

@@ -21,6 +21,8 @@ from fixstream.schemas.records import ModelUpdate
 
 MAX_HISTORY = 50
 STEPS_METRIC = "steps"
+WATCHED = ("processor", "suggestions")
+"""Whose lag the probe looks at; null before its first look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,11 @@ def statistics(sources: Sources, reading: Reading) -> dict[str, object]:
             }
             for one in reversed(sources.follower.refusals)
         ],
-        "lag": {**reading.lags, "training": _not_learnt(reading.topics.get(topics.raw), history)},
+        "lag": {
+            **dict.fromkeys(WATCHED),
+            **reading.lags,
+            "training": _not_learnt(reading.topics.get(topics.raw), history),
+        },
         "cache": {
             "hit_rate": _rounded(sources.cache.hit_rate),
             "hits": sources.cache.num_hits,
