@@ -18,6 +18,7 @@ from fixstream.runtime.kafka import (
     headers_of,
     make_consumer,
 )
+from fixstream.runtime.registry import make_codec
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import BrokerUnavailable
@@ -44,7 +45,7 @@ def audit_topics(kafka: KafkaSettings, codec: Codec | None = None) -> AuditRepor
     Raises:
         BrokerUnavailable: Kafka did not answer in time.
     """
-    codec = codec or Codec()
+    codec = codec or make_codec(kafka)
     consumer = make_consumer(kafka, f"audit.{uuid.uuid4().hex}")
     try:
         # The raw offsets are taken first: what arrives later is not audited.

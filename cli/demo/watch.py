@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from fixstream.cli.demo.story import Story
 from fixstream.runtime.clock import Clock
 from fixstream.runtime.kafka import consume_batch, decode_message, make_consumer
+from fixstream.runtime.registry import make_codec
 from fixstream.runtime.settings import KafkaSettings
-from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import DeadLetter
 from fixstream.schemas.records import ModelUpdate, SuggestedFix, TrainingBatch, TriagedError
 from fixstream.schemas.topics import (
@@ -42,7 +42,7 @@ class TopicWatcher(threading.Thread):
         self._kafka = kafka
         self._story = story
         self._clock = clock
-        self._codec = Codec()
+        self._codec = make_codec(kafka)
         self._stop_asked = threading.Event()
         self._num_raw = 0
         self._handlers: dict[str, Callable[[Message], None]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import httpx
 import pytest
 from confluent_kafka import Consumer, Message
@@ -15,6 +17,8 @@ from fixstream.runtime.kafka import decode_message, headers_of
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.records import SuggestedFix
 from fixstream.schemas.topics import FIXES_SUGGESTED
+from fixstream.trainer.checkpoint import FolderCheckpointStore, version_of
+from fixstream.trainer.manifest import Manifest
 from support.deadlines import eventually
 from support.loop import Clients, audit_when_quiet, plain_consumer, publish_events
 
@@ -77,20 +81,21 @@ def test_kill_9_of_processor_and_trainer_loses_and_doubles_nothing(
 
 
 def trained_examples(deployment: Deployment) -> int:
-    """Examples that the newest checkpoint's manifest accounts for."""
-    from fixstream.trainer.checkpoint import LocalCheckpointStore
-
-    store = LocalCheckpointStore(deployment.config.data_dir / "models")
-    newest = store.newest()
-    return newest.examples_seen if newest else 0
+    """Distinct examples that the newest checkpoint's manifest accounts for."""
+    store = FolderCheckpointStore(deployment.config.data_dir / "models")
+    names = sorted(store.names(), key=version_of)
+    return Manifest.from_bytes(store.read(names[-1], "manifest.json")).counts.seen if names else 0
 
 
 def test_reloads_under_twenty_clients_fail_no_request(deployment: Deployment) -> None:
     clients = Clients(f"{deployment.rest_url}/api/v1/learning/predict", num_clients=20)
+    first = itertools.count(step=60)
+
+    def has_seen_two_models() -> bool:
+        publish_events(deployment.kafka, next(first), 60)
+        return len(clients.versions - {0}) >= 2
+
     with clients.running():
-        for number in range(12):
-            publish_events(deployment.kafka, number * 100, 60)
-            eventually(lambda seen=clients.num_answers: clients.num_answers > seen)
-        eventually(lambda: len(clients.versions - {0}) >= 2, timeout_s=60)
+        eventually(has_seen_two_models, timeout_s=120)
     assert clients.failures == []
     assert clients.num_answers > 100
