@@ -115,6 +115,9 @@ class Deployment:
             "FIXSTREAM_STREAMS_METRICS_PORT": str(self.health_ports.get("stream", 0)),
             "FIXSTREAM_TRAINER_METRICS_PORT": str(self.health_ports.get("train", 0)),
             "PYTHONUNBUFFERED": "1",
+            # Trainer and inference share the cores: a thread that spins while it waits for the
+            # other one's turn would take the very time that the other one needs.
+            "OMP_WAIT_POLICY": "PASSIVE",
         }
         return {**os.environ, **self.config.environment, **ours}
 

@@ -48,6 +48,7 @@ async def test_error_raised_in_an_app_comes_back_as_a_suggested_fix(
     sink.close()
     with plain_consumer(deployment.kafka, deployment.kafka.topic(FIXES_SUGGESTED)) as consumer:
         message = eventually(lambda: take(consumer), timeout_s=30)
+        assert message is not None
     suggestion = decode_message(message, Codec(), SuggestedFix)
     assert suggestion.service == "corner-shop"
     assert suggestion.category.value == "connection"
