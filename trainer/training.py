@@ -243,9 +243,9 @@ class TrainingLoop:
         log.debug("step taken", step=learnt.step, loss=round(total, 4), seconds=round(seconds, 3))
 
     def _is_checkpoint_due(self) -> bool:
-        num_steps = self._counts.steps - self._last_recorded.steps
-        if self._recorder.is_busy or num_steps <= 0:
+        if self._recorder.is_busy or self._counts == self._last_recorded:
             return False
+        num_steps = self._counts.steps - self._last_recorded.steps
         waited_s = self._clock.monotonic() - self._last_checkpoint_s
         return (
             num_steps >= self._config.checkpoint_every_steps

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from fixstream.trainer.features import Encoded
-from fixstream.trainer.network import ByteDropout, ErrorLearningModel, ModelConfig, pack
+from fixstream.trainer.network import (
+    ByteDropout,
+    EncoderLayer,
+    ErrorLearningModel,
+    ModelConfig,
+    pack,
+)
 from support.training import TINY_MODEL
 
 NETWORK = ErrorLearningModel.initialised(TINY_MODEL, seed=1)
@@ -33,6 +39,7 @@ def test_a_text_alone_and_in_company_give_the_same(group_tokens: int) -> None:
 
 def test_it_computes_what_pytorchs_encoder_layer_computes() -> None:
     ours = NETWORK.layers[0]
+    assert isinstance(ours, EncoderLayer)
     theirs = torch.nn.TransformerEncoderLayer(
         16, 2, 32, 0.0, lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
         batch_first=True, norm_first=True,

@@ -116,7 +116,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing() -> None:
         optimizer.step()
     assert torch.equal(layer.weight, before)
     assert layer.weight.grad is None
-    assert optimizer.num_steps == 0
+    assert optimizer.rate == 0.0
 
 
 def test_norms_biases_and_embeddings_do_not_decay() -> None:

@@ -54,14 +54,12 @@ def learning(folder: Path) -> LearningSettings:
 SETTINGS = TrainerSettings(
     metrics_port=0,
     checkpoint_every_steps=3,
+    checkpoint_interval_s=0.5,
     step_wait_s=0.05,
     niceness=0,
     num_threads=1,
     wide_buckets=1024,
 )
-
-UNRECORDED = 12
-"""At most so many examples (three steps of four new ones) wait for the last checkpoint."""
 
 
 def send(kafka: Kafka, *batches: TrainingBatch) -> None:
@@ -117,7 +115,7 @@ def accounted_for(folder: Path, count: int) -> Callable[[], bool]:
 def test_batches_become_a_signed_update_that_opens(kafka_topics: Kafka, tmp_path: Path) -> None:
     send(kafka_topics, training_batch(0, 32), training_batch(32, 64))
     with training(kafka_topics, tmp_path) as failures:
-        eventually(accounted_for(tmp_path, 64 - UNRECORDED), 60.0)
+        eventually(accounted_for(tmp_path, 64), 60.0)
     assert not failures
     manifest = newest_manifest(tmp_path)
     assert manifest is not None
@@ -137,12 +135,12 @@ def test_batches_become_a_signed_update_that_opens(kafka_topics: Kafka, tmp_path
 def test_a_restart_goes_on_where_the_manifest_ends(kafka_topics: Kafka, tmp_path: Path) -> None:
     send(kafka_topics, training_batch(0, 32))
     with training(kafka_topics, tmp_path):
-        eventually(accounted_for(tmp_path, 32 - UNRECORDED), 60.0)
+        eventually(accounted_for(tmp_path, 32), 60.0)
     first = newest_manifest(tmp_path)
     # The processor crashed after its batch and sends part of the range once more.
     send(kafka_topics, training_batch(16, 40), training_batch(40, 48))
     with training(kafka_topics, tmp_path) as failures:
-        eventually(accounted_for(tmp_path, 48 - UNRECORDED), 60.0)
+        eventually(accounted_for(tmp_path, 48), 60.0)
     second = newest_manifest(tmp_path)
     assert not failures
     assert first is not None
@@ -173,7 +171,7 @@ def test_an_unreadable_message_is_set_aside_and_training_goes_on(
     publisher.flush(10.0)
     send(kafka_topics, training_batch(0, 16))
     with training(kafka_topics, tmp_path) as failures:
-        eventually(accounted_for(tmp_path, 16 - UNRECORDED), 60.0)
+        eventually(accounted_for(tmp_path, 16), 60.0)
     assert not failures
     manifest = newest_manifest(tmp_path)
     assert manifest is not None
@@ -186,7 +184,7 @@ def test_an_update_that_a_crash_swallowed_is_published_at_the_next_start(
     other = tmp_path / "lost-topic"
     send(kafka_topics, training_batch(0, 32))
     with training(kafka_topics, other):
-        eventually(accounted_for(other, 32 - UNRECORDED), 60.0)
+        eventually(accounted_for(other, 32), 60.0)
     published = history(kafka_topics).newest
     assert published is not None
     # As after a crash between rename and publish: a topic that has never heard of the checkpoint.
@@ -216,6 +214,8 @@ def test_kill_minus_nine_trains_every_example_once(kafka_topics: Kafka, tmp_path
         "FIXSTREAM_TRAINER_METRICS_PORT": "0",
         "FIXSTREAM_TRAINER_WIDE_BUCKETS": "1024",
         "FIXSTREAM_TRAINER_CHECKPOINT_EVERY_STEPS": "2",
+        "FIXSTREAM_TRAINER_CHECKPOINT_INTERVAL_S": "0.5",
+        "FIXSTREAM_TRAINER_NUM_THREADS": "1",
         "FIXSTREAM_TRAINER_STEP_WAIT_S": "0.05",
     }
     command = [sys.executable, "-c", "from fixstream.trainer.service import run; run()"]
@@ -234,7 +234,7 @@ def test_kill_minus_nine_trains_every_example_once(kafka_topics: Kafka, tmp_path
             process.wait()
     process = subprocess.Popen(command, env=environment)
     try:
-        eventually(accounted_for(tmp_path, num_sent - UNRECORDED), 60.0)
+        eventually(accounted_for(tmp_path, num_sent), 60.0)
     finally:
         process.terminate()
         assert process.wait(60.0) == 0

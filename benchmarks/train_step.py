@@ -1,0 +1,169 @@
+"""How fast a full-size training step is, beside a plain loop on the same texts in the same minutes.
+
+    python benchmarks/train_step.py [HISTORY.jsonl[.gz]] [--steps 8] [--threads 2]
+
+The plain loop is what one would write first: `nn.TransformerEncoder` in float32, every text padded
+to 128 tokens, dense AdamW, gradients clipped. Ours is `Learner.learn`, wide path and mixture
+included. Both see the same texts, cut to 128 tokens, in the same batches, alternating. Only real
+tokens count. Without a file the texts are made up, with lengths like those of real error reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import resource
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from torch import Tensor, nn
+
+from fixstream.schemas.enums import LabelSource
+from fixstream.schemas.records import Label, Labels, TrainingExample
+from fixstream.trainer.examples import LearningExample, cropped, learning_example
+from fixstream.trainer.learner import Learner, LearnerConfig
+from fixstream.trainer.network import HEADS
+from fixstream.trainer.precision import measure_precision
+
+MAX_TOKENS = 128
+BATCH_SIZE = 32
+
+
+class PlainModel(nn.Module):
+    """The specification's network as PyTorch's own layers give it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(50_000, 512, padding_idx=0)
+        self.positions = nn.Embedding(MAX_TOKENS, 512)
+        layer = nn.TransformerEncoderLayer(512, 8, 1024, 0.1, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+        self.heads = nn.ModuleList(nn.Linear(512, len(classes)) for classes in HEADS.values())
+
+    def forward(self, ids: Tensor) -> list[Tensor]:
+        """[B, 128] -> per head [B, classes]."""
+        padding = ids == 0
+        x = self.tokens(ids) + self.positions.weight
+        x = self.encoder(x, src_key_padding_mask=padding)
+        real = (~padding)[:, :, None]
+        pooled = (x * real).sum(1) / real.sum(1)
+        return [head(pooled) for head in self.heads]
+
+
+class PlainLoop:
+    """Model, dense AdamW and the step that one would write first."""
+
+    def __init__(self) -> None:
+        self.model = PlainModel()
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+
+    def step(self, examples: Sequence[LearningExample]) -> None:
+        """One step on examples that are padded to 128 tokens."""
+        ids = torch.zeros(len(examples), MAX_TOKENS, dtype=torch.int64)
+        for row, example in enumerate(examples):
+            tokens = cropped(example.encoded, MAX_TOKENS).token_ids
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+        classes = torch.tensor([example.classes for example in examples])
+        logits = self.model(ids)
+        loss = torch.stack(
+            [F.cross_entropy(values, classes[:, index]) for index, values in enumerate(logits)]
+        ).sum()
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+
+
+def texts(path: Path | None, count: int) -> Iterator[tuple[str | None, str, str | None]]:
+    """Type, message and trace of `count` errors."""
+    if path is None:
+        yield from (made_up(random.Random(number)) for number in range(count))
+        return
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    step = max(len(records) // count, 1)
+    for record in records[::step][:count]:
+        yield record["error_type"], record["message"], record["stack_trace"]
+
+
+def made_up(draw: random.Random) -> tuple[str | None, str, str | None]:
+    """An error whose length is spread like those of real reports (median some 70 tokens)."""
+    words = ["connection", "refused", "timeout", "order", "shard", "retry", "quota", "after"]
+    length = min(int(draw.lognormvariate(3.6, 0.9)), 200)
+    message = " ".join(f"{draw.choice(words)}{draw.randrange(40)}" for _ in range(length // 2))
+    frames = [f"File app/{draw.choice(words)}.py in call" for _ in range(draw.randrange(12))]
+    return "app.errors.RemoteError", message, "\n".join(frames) if draw.random() < 0.4 else None
+
+
+def examples_of(path: Path | None, learner: Learner, count: int) -> list[LearningExample]:
+    """Encoded examples with labels of all classes in turn."""
+    found = []
+    for number, (error_type, message, trace) in enumerate(texts(path, count)):
+        labels = [
+            Label(classes[number % len(classes)], LabelSource.RULE, 1.0)
+            for classes in HEADS.values()
+        ]
+        example = TrainingExample(
+            event_id=str(number),
+            fingerprint=str(number % 50),
+            error_type=error_type,
+            message=message or "empty",
+            stack_trace=trace,
+            labels=Labels(category=labels[0], domain=labels[1], severity=labels[2]),
+        )
+        found.append(learning_example(example, learner.tokenizer))
+    return found
+
+
+def main() -> None:
+    """Runs both loops, alternating, and prints medians and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("history", nargs="?", type=Path)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    precision = measure_precision()
+    learner = Learner(LearnerConfig(precision=precision, max_training_tokens=MAX_TOKENS))
+    plain = PlainLoop()
+    examples = examples_of(arguments.history, learner, (arguments.steps + 1) * BATCH_SIZE)
+    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    tokens = []
+    for first in range(0, len(examples), BATCH_SIZE):
+        batch = examples[first : first + BATCH_SIZE]
+        started = time.perf_counter()
+        learnt = learner.learn(batch)
+        between = time.perf_counter()
+        plain.step(batch)
+        if first > 0:  # The first batch warms both up.
+            seconds["ours"].append(between - started)
+            seconds["plain"].append(time.perf_counter() - between)
+            tokens.append(learnt.result.num_tokens)
+    ours, theirs = statistics.median(seconds["ours"]), statistics.median(seconds["plain"])
+    print(f"precision {precision.value}, {arguments.threads} threads, {len(tokens)} steps of 32")
+    print(f"real tokens a step: {statistics.mean(tokens):.0f} of {BATCH_SIZE * MAX_TOKENS}")
+    for name, median in (("plain", theirs), ("ours", ours)):
+        rate = statistics.mean(tokens) / median
+        print(
+            f"{name:6} {median * 1000:7.0f} ms a step {rate:7.0f} tokens/s "
+            f"{60 * BATCH_SIZE / median:6.0f} examples/min"
+        )
+    print(f"ours is {theirs / ours:.2f} times as fast (step by step: {ratios(seconds)})")
+    print(f"peak memory of both {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+
+
+def ratios(seconds: dict[str, list[float]]) -> str:
+    """The ratio of each pair of steps."""
+    pairs = zip(seconds["plain"], seconds["ours"], strict=True)
+    return " ".join(f"{plain / ours:.2f}" for plain, ours in pairs)
+
+
+if __name__ == "__main__":
+    main()
