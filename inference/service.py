@@ -26,7 +26,7 @@ from fixstream.schemas.errors import Misconfigured, StartFailed
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["InferenceSettings", "run"]
+__all__ = ["InferenceSettings", "listening", "run", "serve"]
 
 SWITCH_INTERVAL_S = 0.001
 """How long a thread may keep the interpreter from the event loop; Python's own 5 ms show in p50."""
@@ -56,14 +56,14 @@ def run(
     with ExitStack() as stack:
         stop = stop or stack.enter_context(StopSignal())
         # First, so that a taken port is told before anything has started.
-        listener = stack.enter_context(_listener(settings.host, settings.port))
+        listener = stack.enter_context(listening(settings.host, settings.port))
         assembly = Assembly(settings, kafka, _codec(kafka))
         running = stack.enter_context(assembly.started())
         gate = GateConfig(
             settings.max_body_bytes, settings.body_deadline_s, settings.max_connections
         )
         app = create_application(running.parts, running.rest, gate, running.readiness)
-        _serve(_server_config(app, settings), listener, stop)
+        serve(_server_config(app, settings), listener, stop)
     log.info("inference stopped")
 
 
@@ -76,7 +76,8 @@ def _codec(kafka: KafkaSettings) -> Codec:
 
 
 @contextmanager
-def _listener(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket; port 0 takes a free one. Raises Misconfigured."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     with listener:
@@ -106,7 +107,8 @@ def _server_config(app: ASGIApp, settings: InferenceSettings) -> uvicorn.Config:
     )
 
 
-def _serve(config: uvicorn.Config, listener: socket.socket, stop: StopSignal) -> None:
+def serve(config: uvicorn.Config, listener: socket.socket, stop: StopSignal) -> None:
+    """Serves on a listening socket until `stop` is set, then drains. Raises StartFailed."""
     server = uvicorn.Server(config)
     host, port = listener.getsockname()[:2]
     log.info("inference listening", url=f"http://{host}:{port}")

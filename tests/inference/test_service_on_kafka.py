@@ -1,0 +1,251 @@
+"""The whole service on a real broker: topics in, suggestions and REST out."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from confluent_kafka import Message
+
+from fixstream.inference.assembly import GROUPS
+from fixstream.inference.service import run
+from fixstream.inference.settings import InferenceSettings
+from fixstream.inference.starter import starter_solutions
+from fixstream.runtime.kafka import (
+    RecordPublisher,
+    consume_batch,
+    decode_message,
+    headers_of,
+    make_consumer,
+    make_producer,
+)
+from fixstream.runtime.stopping import StopSignal
+from fixstream.runtime.topics_admin import TopicsSettings, apply_topics, plan_topic
+from fixstream.schemas import topics
+from fixstream.schemas.codec import Codec
+from fixstream.schemas.ids import suggestion_id
+from fixstream.schemas.records import ErrorEvent, SuggestedFix
+from support.deadlines import eventually
+from support.inference import Publisher, solution, triaged
+from support.kafka import Kafka
+
+pytestmark = pytest.mark.kafka
+PREFIX = "/api/v1/learning"
+SECRET = "AKIAIOSFODNN7EXAMPLE"
+
+
+@pytest.fixture
+def ours(kafka: Kafka) -> Kafka:
+    extra = (plan_topic(GROUPS, kafka.settings, TopicsSettings()),)
+    apply_topics(kafka.settings, extra=extra)
+    return kafka
+
+
+@contextmanager
+def running(kafka: Kafka, folder: Path, **fields: Any) -> Iterator[httpx.Client]:
+    """The service in a thread, ready, with a client for it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = InferenceSettings(port=port, checkpoint_dir=str(folder), num_threads=1, **fields)
+    stop = StopSignal()
+    thread = threading.Thread(target=run, args=(settings, kafka.settings, stop))
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            eventually(lambda: _status(client, "/readyz") == 200, 30)
+            yield client
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _status(client: httpx.Client, path: str) -> int:
+    try:
+        return client.get(path).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def publisher_on(kafka: Kafka) -> RecordPublisher:
+    return RecordPublisher(make_producer(kafka.settings), Codec(), ce_source="test")
+
+
+class Subscriber:
+    """Reads a topic from its beginning."""
+
+    def __init__(self, kafka: Kafka, topic: topics.Topic) -> None:
+        self._consumer = make_consumer(kafka.settings, f"subscriber-{uuid.uuid4().hex}")
+        self._consumer.subscribe([kafka.settings.topic(topic)])
+        self.messages: list[Message] = []
+
+    def until(self, count: int) -> list[Message]:
+        def enough() -> bool:
+            self.messages += consume_batch(self._consumer, 100, 0.1)
+            return len(self.messages) >= count
+
+        eventually(enough, 30)
+        return self.messages
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+@contextmanager
+def subscribed(kafka: Kafka, topic: topics.Topic) -> Iterator[Subscriber]:
+    subscriber = Subscriber(kafka, topic)
+    try:
+        yield subscriber
+    finally:
+        subscriber.close()
+
+
+def test_a_triaged_error_becomes_a_suggestion_once(ours: Kafka, tmp_path: Path) -> None:
+    send = publisher_on(ours)
+    triaged_topic = ours.settings.topic(topics.ERRORS_TRIAGED)
+    errors = [replace(triaged(f"e{number}"), occurrences=number + 1) for number in range(40)]
+    with running(ours, tmp_path) as client, subscribed(ours, topics.FIXES_SUGGESTED) as suggested:
+        eventually(lambda: client.get("/readyz").json()["solutions"] == len(starter_solutions()))
+        for error in errors:
+            send.publish(triaged_topic, error.fingerprint, error)
+        send.flush(10)
+        messages = suggested.until(len(errors))
+        stats = eventually(lambda: _caught_up(client), 20)
+        live = client.get("/live").json()
+    suggestions = [decode_message(message, Codec(), SuggestedFix) for message in messages]
+    assert [one.event_id for one in suggestions] == [one.event.event_id for one in errors]
+    first = suggestions[0]
+    assert first.suggestion_id == suggestion_id("e0", 0)
+    assert first.fixes[0].solution_id == "starter-sqlite-database-is-locked"
+    assert messages[0].key() == errors[0].fingerprint.encode()
+    headers = headers_of(messages[0])
+    assert (headers["service"], headers["severity"]) == (b"shop", b"medium")
+    assert stats["triaged"] == stats["suggestions"] == len(errors)
+    assert live["groups"][0]["occurrences"] == len(errors)
+    assert live["suggestions"][0]["fixes"][0]["license"] == "Apache-2.0"
+
+    # A second start goes on after the commit: nothing is answered twice, nothing left out.
+    with running(ours, tmp_path), subscribed(ours, topics.FIXES_SUGGESTED) as suggested:
+        send.publish(triaged_topic, errors[0].fingerprint, triaged("after"))
+        send.flush(10)
+        ids = [
+            decode_message(message, Codec(), SuggestedFix).event_id
+            for message in suggested.until(len(errors) + 1)
+        ]
+    assert ids == [*(one.event.event_id for one in errors), "after"]
+
+
+def _caught_up(client: httpx.Client) -> dict[str, Any] | None:
+    stats: dict[str, Any] = client.get(f"{PREFIX}/stats").json()
+    return stats if stats["lag"]["suggestions"] == 0 and stats["triaged"] else None
+
+
+def test_garbage_between_errors_stops_nothing(ours: Kafka, tmp_path: Path) -> None:
+    send = publisher_on(ours)
+    name = ours.settings.topic
+    for topic in (
+        topics.ERRORS_TRIAGED,
+        topics.SOLUTIONS,
+        topics.FEEDBACK,
+        topics.MODEL_UPDATES,
+        GROUPS,
+    ):
+        send.publish_bytes(name(topic), "k", b"\x00garbage")
+    send.publish(name(topics.ERRORS_TRIAGED), "k", triaged("good"))
+    send.flush(10)
+    with running(ours, tmp_path) as client, subscribed(ours, topics.FIXES_SUGGESTED) as suggested:
+        (message,) = suggested.until(1)
+        ready = client.get("/readyz").json()
+    assert decode_message(message, Codec(), SuggestedFix).event_id == "good"
+    assert ready["last_refused_update"]["reason"] == "undecodable"
+
+
+def test_a_promotion_is_served_and_a_spoilt_one_is_not(ours: Kafka, tmp_path: Path) -> None:
+    trainer = Publisher(tmp_path)
+    send = publisher_on(ours)
+    updates = ours.settings.topic(topics.MODEL_UPDATES)
+    send.publish(updates, "errors", trainer.promote(1))
+    send.flush(10)
+    with running(ours, tmp_path) as client:
+        eventually(lambda: client.get("/readyz").json()["model_version"] == 1)
+        spoilt = trainer.promote(2)
+        weights = tmp_path / "checkpoint-00000002" / "weights.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1])
+        send.publish(updates, "errors", spoilt)
+        send.flush(10)
+        eventually(lambda: client.get("/readyz").json()["model"] == "behind")
+        ready = client.get("/readyz").json()
+        assert ready["model_version"] == 1
+        assert ready["last_refused_update"]["reason"] == "hash"
+        send.publish(updates, "errors", trainer.promote(3))
+        send.flush(10)
+        body = {"error_message": "connection refused by the ledger"}
+        eventually(lambda: client.post(f"{PREFIX}/predict", json=body).json()["model_version"] == 3)
+        stats = client.get(f"{PREFIX}/stats").json()
+    assert [one["version"] for one in stats["promotion_history"]] == [3, 2, 1]
+    assert [one["reason"] for one in stats["refused_updates"]] == ["hash"]
+    assert stats["model"]["reloads"] == 1
+
+
+def test_fixes_come_and_go_with_the_topic(ours: Kafka, tmp_path: Path) -> None:
+    send = publisher_on(ours)
+    name = ours.settings.topic(topics.SOLUTIONS)
+    title = "Quota of the espresso machine exceeded"
+    query = {"error_message": title}
+    with running(ours, tmp_path, load_starter=False) as client:
+
+        def fixes() -> list[dict[str, Any]]:
+            answer = client.get(f"{PREFIX}/suggest-fix", params=query).json()
+            found: list[dict[str, Any]] = answer["fixes"]
+            return found
+
+        assert fixes() == []
+        send.publish(name, "tea", solution("tea", title, f"Drink tea. Not {SECRET}."))
+        send.flush(10)
+        (fix,) = eventually(fixes)
+        assert SECRET not in fix["text"]
+        send.publish_bytes(name, "tea", None)
+        send.flush(10)
+        eventually(lambda: fixes() == [])
+    # From the topic alone: a fresh start knows the fix is gone.
+    with running(ours, tmp_path, load_starter=False) as client:
+        assert client.get("/readyz").json()["solutions"] == 0
+
+
+def test_reports_and_feedback_reach_their_topics(ours: Kafka, tmp_path: Path) -> None:
+    with running(ours, tmp_path) as client, subscribed(ours, topics.ERRORS_RAW) as raw:
+        report = {"error_type": "E", "message": f"refused with {SECRET}", "service": "shop"}
+        answer = client.post(f"{PREFIX}/errors", json={"errors": [report] * 5})
+        assert answer.status_code == 202
+        messages = raw.until(5)
+        events = [decode_message(message, Codec(), ErrorEvent) for message in messages]
+        assert {one.event_id for one in events} == set(answer.json()["event_ids"])
+        assert all(message.key() == b"shop" for message in messages)
+        assert all(SECRET not in one.message for one in events)
+        eventually(lambda: client.get(f"{PREFIX}/stats").json()["events"] == 5)
+
+        body = {"error_message": "database is locked"}
+        asked = client.post(f"{PREFIX}/predict", json=body).json()
+        told = {
+            "error_id": asked["error_id"],
+            "solution_id": asked["fixes"][0]["solution_id"],
+            "solution_worked": True,
+        }
+        assert client.post(f"{PREFIX}/feedback", json=told).status_code == 202
+
+        def judged() -> bool:
+            fix = client.post(f"{PREFIX}/predict", json=body).json()["fixes"][0]
+            return "worked for this group" in fix["matched_on"]
+
+        eventually(judged)
+    # Feedback is kept for ever: a fresh start has it again.
+    with running(ours, tmp_path) as client:
+        eventually(lambda: client.get(f"{PREFIX}/stats").json()["feedback"]["success_rate"] == 1)
