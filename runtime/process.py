@@ -14,6 +14,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from fixstream.schemas.errors import StartFailed
 _TAIL_BYTES = 256 * 1024
 _GUARD_START_S = 20.0
 _AFTER_KILL_S = 10.0
+_TURN_S = 0.2
 
 
 class GuardedProcess:
@@ -53,6 +55,7 @@ class GuardedProcess:
         self._env = None if env is None else dict(env)
         self._max_log_bytes = max_log_bytes
         self._grace_s = grace_s
+        self._lock = threading.RLock()
         self._guard: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self._status = -1
@@ -150,7 +153,9 @@ class GuardedProcess:
         if status is None:
             # The guard itself hangs; its end takes the child along where the kernel offers that.
             self._guard.kill()
-            self._guard_is_gone()
+            with self._lock:
+                if self._returncode is None:
+                    self._guard_is_gone()
         assert self._returncode is not None
         return self._returncode
 
@@ -164,15 +169,21 @@ class GuardedProcess:
             return []
 
     def _wish(self, wish: bytes) -> None:
-        if self._returncode is None:
-            with contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError):
+            if self._returncode is None:
                 os.write(self._lifeline, wish)
 
     def _read_status(self, timeout_s: float) -> None:
         """Takes in what the guard has told, waiting at most `timeout_s` for it."""
         if self._guard is None or self._returncode is not None:
             return
-        select.select([self._status], [], [], max(0.0, timeout_s))
+        # In short turns, since another thread may take in the end and close the pipe meanwhile.
+        select.select([self._status], [], [], min(_TURN_S, max(0.0, timeout_s)))
+        with self._lock:
+            if self._returncode is None:
+                self._take_in_status()
+
+    def _take_in_status(self) -> None:
         try:
             data = os.read(self._status, 65536)
         except BlockingIOError:

@@ -42,8 +42,12 @@ def python(code: str, log_file: Path, **options: float) -> GuardedProcess:
 
 def said(process: GuardedProcess, word: str) -> list[str]:
     """The rest of the line that begins with a word, once the child has written it."""
-    lines = eventually(lambda: [line for line in process.tail() if line.startswith(word)])
-    return lines[-1].split()[1:]
+
+    def found() -> list[str]:
+        whole_lines = process.log_file.read_text().split("\n")[:-1]
+        return [line for line in whole_lines if line.startswith(word)]
+
+    return eventually(found)[-1].split()[1:]
 
 
 def test_output_status_and_process_id_are_the_childs(tmp_path: Path) -> None:
@@ -105,8 +109,25 @@ def test_what_a_killed_child_left_behind_is_ended(tmp_path: Path) -> None:
 def test_a_killed_guard_takes_the_child_along(tmp_path: Path) -> None:
     with python("import time; time.sleep(600)", tmp_path / "log") as process:
         os.kill(process.guard_pid, signal.SIGKILL)
-        assert process.wait(20) == -signal.SIGKILL
+        # Nobody asks for its status, so only the kernel can have ended it.
         eventually(lambda: not is_alive(process.pid))
+        assert process.wait(20) == -signal.SIGKILL
+
+
+def test_a_grandchild_that_does_not_listen_is_killed_when_asked_twice(tmp_path: Path) -> None:
+    code = f"""
+import subprocess, sys, time
+grandchild = subprocess.Popen(
+    [sys.executable, "-c", {STUBBORN!r}], stdout=subprocess.PIPE, start_new_session=True
+)
+grandchild.stdout.readline()
+print("grandchild", grandchild.pid, flush=True)
+"""
+    with python(code, tmp_path / "log", grace_s=600) as process:
+        grandchild = int(said(process, "grandchild")[0])
+        assert process.wait(0.3) is None  # It has ended, but what it started has not.
+        assert process.kill() == 0
+        assert not is_alive(grandchild)
 
 
 PARENT = """
@@ -144,8 +165,8 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path, then: str, child: str)
         try:
             assert parent.stdout is not None
             pids = [int(parent.stdout.readline())]
-            words = eventually(lambda: log_file.read_text().split())
-            pids += [int(word) for word in words if word.isdigit()]
+            lines = eventually(lambda: log_file.read_text().split("\n")[:-1])
+            pids += [int(word) for word in lines[0].split() if word.isdigit()]
             assert all(is_alive(pid) for pid in pids)
             os.kill(parent.pid, signal.SIGKILL)
             eventually(lambda: not any(is_alive(pid) for pid in pids), timeout_s=15)

@@ -10,8 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker
+from fixstream.runtime.broker_jars import KAFKA_VERSION
+from fixstream.runtime.ports import free_port
 from fixstream.runtime.settings import KafkaSettings
+from fixstream.runtime.topics_admin import wait_until_ready
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +62,49 @@ def shared_broker(folder: Path) -> Iterator[str]:
     given = os.environ.get("FIXSTREAM_TEST_BOOTSTRAP")
     if given:
         yield given
-    elif has_docker():
-        from testcontainers.kafka import KafkaContainer
+        return
+    with contextlib.ExitStack() as stack:
+        address = _from_container(stack) if has_docker() else None
+        if address is None:
+            broker = stack.enter_context(EmbeddedBroker(broker_settings(folder)))
+            address = broker.bootstrap_servers
+        yield address
 
-        with KafkaContainer("apache/kafka:4.2.0").with_kraft() as container:
-            yield container.get_bootstrap_server()
-    else:
-        with EmbeddedBroker(broker_settings(folder)) as broker:
-            yield broker.bootstrap_servers
+
+def _from_container(stack: contextlib.ExitStack) -> str | None:
+    try:
+        return stack.enter_context(container_broker())
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the embedded broker will do
+        log.warning("no Kafka container, embedded broker instead", reason=str(error))
+        return None
+
+
+@contextlib.contextmanager
+def container_broker() -> Iterator[str]:
+    """Bootstrap servers of one Kafka node in a container, on a port of loopback."""
+    from testcontainers.core.container import DockerContainer
+
+    port = free_port()
+    container = DockerContainer(f"apache/kafka:{KAFKA_VERSION}").with_bind_ports(9092, port)
+    for name, value in {
+        "NODE_ID": "1",
+        "PROCESS_ROLES": "broker,controller",
+        "LISTENERS": "PLAINTEXT://:9092,CONTROLLER://:9093",
+        "ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "LISTENER_SECURITY_PROTOCOL_MAP": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
+        "TRANSACTION_STATE_LOG_MIN_ISR": "1",
+        "GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "AUTO_CREATE_TOPICS_ENABLE": "false",
+    }.items():
+        container = container.with_env(f"KAFKA_{name}", value)
+    with container:
+        address = f"127.0.0.1:{port}"
+        wait_until_ready(KafkaSettings(bootstrap_servers=address), 60)
+        yield address
 
 
 def broker_settings(folder: Path) -> BrokerSettings:
