@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,14 @@ import typer
 import yaml
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
-from pydantic import AliasChoices
-from pydantic_settings import BaseSettings
 
 import fixstream.inference.metrics
 import fixstream.producers.metrics
 import fixstream.runtime.kafka
 import fixstream.trainer.metrics  # noqa: F401
 from fixstream.cli.main import app
-from fixstream.inference.settings import InferenceSettings
-from fixstream.runtime.settings import KafkaSettings, LogSettings
-from fixstream.runtime.topics_plan import TopicsSettings
 from fixstream.streams.metrics import StreamsMetrics
-from fixstream.streams.settings import StreamsSettings
-from fixstream.trainer.settings import LearningSettings, TrainerSettings
+from support.settings_names import known_variables
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -39,26 +33,9 @@ ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
 SCRAPE = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 
-SETTINGS: tuple[type[BaseSettings], ...] = (
-    KafkaSettings,
-    LogSettings,
-    TopicsSettings,
-    StreamsSettings,
-    TrainerSettings,
-    LearningSettings,
-    InferenceSettings,
-)
 METRIC = re.compile(r"\bfixstream_[a-z_]+\b")
 BY_LABELS = re.compile(r"by \(([^)]*)\)")
 MATCHED_LABELS = re.compile(r"(fixstream_\w+)\{(\w+)")
-
-
-def environment_names(settings: type[BaseSettings]) -> Iterator[str]:
-    prefix = str(settings.model_config.get("env_prefix", ""))
-    for name, field in settings.model_fields.items():
-        yield f"{prefix}{name}".upper()
-        if isinstance(field.validation_alias, AliasChoices):
-            yield from (str(choice) for choice in field.validation_alias.choices)
 
 
 @cache
@@ -153,7 +130,6 @@ def test_commands_are_ones_that_the_cli_has(name: str) -> None:
 
 
 def test_settings_exist() -> None:
-    known = {name for settings in SETTINGS for name in environment_names(settings)}
     in_compose = {
         variable
         for service in OURS.values()
@@ -161,7 +137,7 @@ def test_settings_exist() -> None:
         if variable != "HEALTH_URL"
     }
     in_image = set(re.findall(r"\b(FIXSTREAM_\w+|CHECKPOINT_DIR)=", DOCKERFILE))
-    assert in_compose | in_image <= known
+    assert in_compose | in_image <= known_variables()
     assert in_image
 
 
