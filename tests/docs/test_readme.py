@@ -52,10 +52,10 @@ async def test_the_middleware_block_captures_what_a_request_raises() -> None:
         scope: dict[str, Any] = {}
         exec(BLOCKS["middleware"], scope)  # noqa: S102 - our own README
 
-        @scope["app"].get("/")
         async def fail() -> None:
             raise KeyError("basket")
 
+        scope["app"].add_api_route("/", fail)
         transport = httpx.ASGITransport(scope["app"], raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://orders") as client:
             assert (await client.get("/")).status_code == httpx.codes.INTERNAL_SERVER_ERROR
