@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from reporting import keep
 from torch import Tensor, nn
 
 from fixstream.schemas.enums import LabelSource
@@ -146,23 +147,39 @@ def main() -> None:
             seconds["ours"].append(between - started)
             seconds["plain"].append(time.perf_counter() - between)
             tokens.append(learnt.result.num_tokens)
-    ours, theirs = statistics.median(seconds["ours"]), statistics.median(seconds["plain"])
-    print(f"precision {precision.value}, {arguments.threads} threads, {len(tokens)} steps of 32")
-    print(f"real tokens a step: {statistics.mean(tokens):.0f} of {BATCH_SIZE * MAX_TOKENS}")
-    for name, median in (("plain", theirs), ("ours", ours)):
-        rate = statistics.mean(tokens) / median
-        print(
-            f"{name:6} {median * 1000:7.0f} ms a step {rate:7.0f} tokens/s "
-            f"{60 * BATCH_SIZE / median:6.0f} examples/min"
-        )
-    print(f"ours is {theirs / ours:.2f} times as fast (step by step: {ratios(seconds)})")
-    print(f"peak memory of both {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+    report(precision.value, seconds, tokens)
 
 
-def ratios(seconds: dict[str, list[float]]) -> str:
-    """The ratio of each pair of steps."""
-    pairs = zip(seconds["plain"], seconds["ours"], strict=True)
-    return " ".join(f"{plain / ours:.2f}" for plain, ours in pairs)
+def report(precision: str, seconds: dict[str, list[float]], tokens: list[int]) -> None:
+    """Medians over the steps; the ratio is the median of the ratios of neighbouring steps."""
+    mean_tokens = statistics.mean(tokens)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    keep(
+        "train_step",
+        {
+            "precision": precision,
+            "threads": torch.get_num_threads(),
+            "steps": len(tokens),
+            "real_tokens_a_step": round(mean_tokens),
+            "padded_tokens_a_step": BATCH_SIZE * MAX_TOKENS,
+            **{f"{name}_ms_a_step": round(1000 * s) for name, s in medians.items()},
+            **{f"{name}_tokens_per_s": round(mean_tokens / s) for name, s in medians.items()},
+            **{
+                f"{name}_examples_per_min": round(60 * BATCH_SIZE / s)
+                for name, s in medians.items()
+            },
+            "times_as_fast": round(statistics.median(ratios(seconds)), 2),
+            "times_as_fast_by_step": [round(ratio, 2) for ratio in ratios(seconds)],
+            "peak_memory_of_both_gb": round(
+                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2
+            ),
+        },
+    )
+
+
+def ratios(seconds: dict[str, list[float]]) -> list[float]:
+    """The ratio of each pair of neighbouring steps."""
+    return [plain / ours for plain, ours in zip(seconds["plain"], seconds["ours"], strict=True)]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from fixstream.trainer.wide import Floats, Target, class_balance, softmax
 EXPERTS = ("wide", "network")
 _FIRST_WEIGHTS = (1.0, 0.1)
 """The linear path leads until the network has earned more."""
-_RATE = 0.02
+_RATE = 0.1
 _TEMPERATURE_RATE = 0.02
 _FLOOR = 1e-4
 """No expert may rule a class out."""

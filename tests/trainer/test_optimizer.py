@@ -115,8 +115,8 @@ def test_a_gradient_that_is_not_finite_moves_nothing() -> None:
     with pytest.raises(NonFiniteGradient):
         optimizer.step()
     assert torch.equal(layer.weight, before)
-    assert layer.weight.grad is None
     assert optimizer.rate == 0.0
+    assert layer.weight.grad is None
 
 
 def test_norms_biases_and_embeddings_do_not_decay() -> None:

@@ -1,0 +1,116 @@
+"""The gate: certain losses are caught, chance is not, and the set is fair."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fixstream.schemas.enums import UpdateKind
+from fixstream.trainer.examples import LearningExample
+from fixstream.trainer.features import Encoded
+from fixstream.trainer.gate import Answers, ValidationSet
+from fixstream.trainer.network import HEADS
+from fixstream.trainer.wide import Floats
+
+MARGIN = 0.05
+
+
+def member(number: int, severity: int) -> LearningExample:
+    return LearningExample(
+        Encoded((1, number + 20)), (0, 0, severity), (0.0, 0.0, 1.0), group=number + 1
+    )
+
+
+def validation(count: int = 60) -> ValidationSet:
+    found = ValidationSet(size=count, held_out_share=1.0)
+    for number in range(count):
+        found.add(member(number, number % 3))
+    return found
+
+
+def probabilities(answers: list[int]) -> dict[str, Floats]:
+    """Each head's answer with 90 % confidence."""
+    found = {}
+    for head, classes in HEADS.items():
+        rows = np.full((len(answers), len(classes)), 0.1 / (len(classes) - 1), np.float32)
+        rows[np.arange(len(answers)), answers] = 0.9
+        found[head] = rows
+    return found
+
+
+def answers(gate: ValidationSet, wrong: set[int]) -> Answers:
+    return gate.score(
+        probabilities(
+            [
+                (one.classes[2] + 1) % 3 if number in wrong else one.classes[2]
+                for number, one in enumerate(gate.members)
+            ]
+        )
+    )
+
+
+def test_the_first_candidate_has_nobody_to_beat() -> None:
+    gate = validation()
+    verdict = gate.judge(answers(gate, set(range(60))), MARGIN)
+    assert verdict.kind is UpdateKind.PROMOTED
+    assert verdict.metrics["validation.severity.accuracy"] == 0.0
+    assert "validation.domain.accuracy" not in verdict.metrics
+
+
+def test_a_certain_fall_is_rejected_with_its_reason() -> None:
+    gate = validation()
+    gate.crown(answers(gate, set()))
+    verdict = gate.judge(answers(gate, set(range(0, 60, 2))), MARGIN)
+    assert verdict.kind is UpdateKind.REJECTED
+    assert verdict.reason is not None
+    assert verdict.reason.startswith("accuracy of severity is worse by 0.500 on 60 examples")
+
+
+def test_one_class_alone_can_forbid_promotion() -> None:
+    gate = validation(240)
+    champion_wrong = {n for n in range(240) if n % 3 == 1 and n < 45}
+    gate.crown(answers(gate, champion_wrong))
+    forgotten = {n for n in range(240) if n % 3 == 2 and n < 45}
+    verdict = gate.judge(answers(gate, forgotten), MARGIN)
+    assert verdict.reason is not None
+    assert "recall of severity high" in verdict.reason
+
+
+def test_a_few_flips_in_both_directions_are_chance() -> None:
+    gate = validation()
+    gate.crown(answers(gate, {1, 2, 3}))
+    assert gate.judge(answers(gate, {4, 5, 6, 7}), MARGIN).kind is UpdateKind.PROMOTED
+
+
+def test_members_that_joined_later_are_not_compared() -> None:
+    gate = validation(20)
+    gate.crown(answers(gate, set()))
+    for number in range(20, 60):
+        gate.add(member(number, number % 3))
+    verdict = gate.judge(answers(gate, set(range(20, 60))), MARGIN)
+    assert verdict.kind is UpdateKind.PROMOTED
+
+
+def test_it_holds_out_by_the_events_id_balanced_over_classes_up_to_its_size() -> None:
+    gate = ValidationSet(size=30, held_out_share=0.5)
+    num_wanted = 0
+    for number in range(2000):
+        # One error in twenty is of the rare class.
+        candidate = member(number, 2 if number % 20 == 0 else 0)
+        if gate.wants(candidate, f"event-{number}"):
+            gate.add(candidate)
+            num_wanted += 1
+    severities = [one.classes[2] for one in gate.members]
+    assert len(gate.members) == num_wanted <= 30
+    assert severities.count(2) >= 10
+    nothing_known = LearningExample(Encoded((1,)), (0, 0, 0), (0.0, 0.0, 0.0), group=1)
+    empty = ValidationSet(size=30, held_out_share=1.0)
+    assert not empty.wants(nothing_known, "event-1")
+
+
+def test_it_resumes_with_members_and_champion() -> None:
+    gate = validation()
+    champion = answers(gate, {1})
+    resumed = ValidationSet(size=60, held_out_share=1.0)
+    resumed.load_state_tensors(gate.state_tensors(champion))
+    assert resumed.members == gate.members
+    np.testing.assert_array_equal(resumed.champion.hits, champion.hits)

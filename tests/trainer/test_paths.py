@@ -1,0 +1,107 @@
+"""The linear path, the mixture and the scores."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fixstream.trainer.features import ErrorText, HashedTokenizer
+from fixstream.trainer.mixture import HeadMixture
+from fixstream.trainer.scores import HeadScores
+from fixstream.trainer.wide import Floats, Target, WidePath, class_balance, grams
+
+TOKENIZER = HashedTokenizer()
+NUM_BUCKETS = 4096
+KINDS = ("connection refused", "certificate expired", "key missing")
+
+
+def text(number: int) -> str:
+    return f"{KINDS[number % 3]} in service{number % 11}"
+
+
+def learn(wide: WidePath, count: int) -> None:
+    for number in range(count):
+        found = grams(TOKENIZER.encode(ErrorText(text(number))), NUM_BUCKETS)
+        wide.learn([found], [{"severity": Target(number % 3, 1.0)}])
+
+
+def test_the_wide_path_learns_from_a_handful() -> None:
+    wide = WidePath.fresh(NUM_BUCKETS)
+    learn(wide, 12)
+    for number in range(100, 110):
+        found = grams(TOKENIZER.encode(ErrorText(text(number))), NUM_BUCKETS)
+        assert wide.logits([found])["severity"][0].argmax() == number % 3
+
+
+def test_a_head_without_a_label_learns_nothing() -> None:
+    wide = WidePath.fresh(NUM_BUCKETS)
+    learn(wide, 12)
+    found = grams(TOKENIZER.encode(ErrorText("connection refused")), NUM_BUCKETS)
+    assert not wide.logits([found])["domain"].any()
+
+
+def test_an_empty_text_has_no_grams_and_does_no_harm() -> None:
+    wide = WidePath.fresh(NUM_BUCKETS)
+    found = grams(TOKENIZER.encode(ErrorText("")), NUM_BUCKETS)
+    wide.learn([found], [{"severity": Target(1, 1.0)}])
+    assert np.isfinite(wide.logits([found])["severity"]).all()
+
+
+def test_the_same_word_in_type_and_message_is_told_apart() -> None:
+    in_type = grams(TOKENIZER.encode(ErrorText("x", "timeout")), NUM_BUCKETS)
+    in_message = grams(TOKENIZER.encode(ErrorText("timeout", "x")), NUM_BUCKETS)
+    assert set(in_type.ids) != set(in_message.ids)
+
+
+def test_rare_classes_weigh_more_up_to_a_cap() -> None:
+    counts = np.array([97.0, 2.0, 0.0], np.float32)
+    assert class_balance(counts, 0) < 1.0 < class_balance(counts, 1) <= 8.0
+
+
+def one_hot(rows: list[int], confidence: float) -> Floats:
+    logits = np.zeros((len(rows), 3), np.float32)
+    logits[np.arange(len(rows)), rows] = confidence
+    return logits
+
+
+def test_the_expert_that_is_right_earns_the_weight() -> None:
+    mixture = HeadMixture.fresh(3)
+    truths = [number % 3 for number in range(600)]
+    wrong = [(truth + 1) % 3 for truth in truths]
+    for truth, other in zip(truths, wrong, strict=True):
+        mixture.learn(
+            {"network": one_hot([truth], 3.0), "wide": one_hot([other], 3.0)},
+            [Target(truth, 1.0)],
+        )
+    assert mixture.weights["network"] > 1.0 > mixture.weights["wide"]
+
+
+def test_the_temperature_makes_a_boaster_honest() -> None:
+    random = np.random.default_rng(0)
+    mixture, scores = HeadMixture.fresh(3), HeadScores(3)
+    for _ in range(3000):
+        answer = int(random.integers(3))
+        truth = answer if random.random() < 0.6 else int(random.integers(3))
+        logits = {"wide": one_hot([answer], 8.0), "network": one_hot([answer], 8.0)}
+        scores.add(mixture.probabilities(logits)[0], truth)
+        mixture.learn(logits, [Target(truth, 1.0)])
+    assert scores.calibration_error < 0.05
+    assert scores.accuracy == pytest.approx(0.73, abs=0.05)
+
+
+def test_an_absent_expert_has_no_say() -> None:
+    mixture = HeadMixture.fresh(3)
+    alone = mixture.probabilities({"wide": one_hot([1], 4.0)})
+    assert alone[0].argmax() == 1
+    assert alone.sum() == pytest.approx(1.0)
+
+
+def test_scores_of_known_answers() -> None:
+    scores = HeadScores(3)
+    sure = np.array([0.8, 0.1, 0.1], np.float32)
+    for _ in range(2):
+        scores.add(sure, 0)
+        scores.add(sure, 1)
+    assert scores.accuracy == pytest.approx(0.5, abs=0.01)
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 0) / 2, abs=0.01)
+    assert scores.calibration_error == pytest.approx(0.3, abs=0.01)
