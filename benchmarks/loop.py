@@ -24,10 +24,11 @@ from reporting import keep
 from fixstream.cli.audit.latency import percentile
 from fixstream.cli.demo.story import Story
 from fixstream.cli.demo.watch import TopicWatcher
-from fixstream.cli.deployment import Deployment, DeploymentConfig, free_port
+from fixstream.cli.deployment import Deployment, DeploymentConfig
 from fixstream.producers.kafka_sink import KafkaSink
 from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.kafka import make_producer
+from fixstream.runtime.ports import free_port
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.ids import new_event_id

@@ -7,7 +7,6 @@ processes; it knows nothing of what they do.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from typing import Self
 
 import httpx
 
+from fixstream.runtime.ports import free_port, is_port_free
 from fixstream.runtime.process import GuardedProcess
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.errors import StartFailed
@@ -226,19 +226,6 @@ def is_healthy(url: str) -> bool:
         return False
 
 
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def choose_port(wanted: int) -> int:
     """The wanted port if nobody listens there, else a free one."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            return free_port()
-    return wanted
+    return wanted if is_port_free(wanted) else free_port()

@@ -17,8 +17,9 @@ from fixstream.cli.demo.story import Story
 from fixstream.cli.demo.summary import ShopFigures, Summary
 from fixstream.cli.demo.view import open_screen
 from fixstream.cli.demo.watch import TopicWatcher, read_training
-from fixstream.cli.deployment import Deployment, DeploymentConfig, Tell, choose_port, free_port
+from fixstream.cli.deployment import Deployment, DeploymentConfig, Tell, choose_port
 from fixstream.runtime.clock import SystemClock
+from fixstream.runtime.ports import free_port
 from fixstream.runtime.process import GuardedProcess
 from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.errors import Misconfigured, StartFailed

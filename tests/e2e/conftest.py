@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fixstream.cli.deployment import Deployment, DeploymentConfig, free_port
+from fixstream.cli.deployment import Deployment, DeploymentConfig
+from fixstream.runtime.ports import free_port
 from support.kafka import unique_prefix
 
 SMALL_MODEL = {
