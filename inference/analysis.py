@@ -28,6 +28,12 @@ MAX_FRAMES = 12
 _TOKEN = re.compile(r"[^\W\d_]+(?:[_\d][^\W_]*)*(?:-\d+)?|\d{2,8}")
 _TYPE_PREFIX = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*:\s+")
 _CASE_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_CODES = (
+    re.compile(r"(?i)\berrno[ :]*-?(\d{1,5})\b"),
+    re.compile(r"\b([45]\d\d)\b"),
+    re.compile(r"\((\d{4})[,)]"),
+)
+"""Numbers that name an error: the system's, HTTP's, a database's."""
 _STEMMERS = threading.local()
 _TYPE_SUFFIXES = ("error", "exception", "warning", "fault", "failure")
 
@@ -54,6 +60,8 @@ class ErrorTerms:
     """The words of its first line and root message; its types' where it says nothing else."""
     error_types: frozenset[str]
     """Short lower-case names of the exception types in its chain."""
+    codes: tuple[frozenset[str], ...]
+    """The error numbers in its headline, by kind."""
     frames: frozenset[str]
 
     @property
@@ -75,6 +83,11 @@ def words(text: str) -> list[str]:
             if len(parts) > 1:
                 found.extend(part for part in parts if len(part) > 1)
     return _stemmed(found)
+
+
+def codes(text: str) -> tuple[frozenset[str], ...]:
+    """The error numbers in a text, one set for each kind of `_CODES`."""
+    return tuple(frozenset(pattern.findall(text)) for pattern in _CODES)
 
 
 def short_type(error_type: str) -> str:
@@ -132,6 +145,7 @@ def error_terms(error_type: str | None, message: str, trace: ParsedTrace | None)
         Terms(type_words | said_words, frozenset(words(rest))),
         said_words or type_words,
         frozenset(short_type(name) for name in types if name),
+        codes(" ".join(said)),
         frozenset(frames),
     )
 

@@ -18,6 +18,7 @@ import pydantic_core
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
 
+from fixstream.inference import problems
 from fixstream.inference.advisor import Advised, Advisor, AskedError
 from fixstream.inference.error_ids import fingerprint_in
 from fixstream.inference.intake import Intake, Outgoing
@@ -48,6 +49,20 @@ from fixstream.schemas.records import Fix, FixFeedback, Label
 
 PREFIX = "/api/v1/learning"
 JSON_TYPES = ("application/json",)
+
+
+_SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": text, "content": {problems.MEDIA_TYPE: {"schema": _SCHEMA}}}
+    for status, text in {
+        408: "The body did not come in time",
+        413: "The body is too large",
+        415: "The body is not JSON",
+        422: "The request does not fit",
+        429: "Too many requests; Retry-After says when to come again",
+        503: "Not now; Retry-After says when to come again",
+    }.items()
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,9 @@ class StrictRoute(APIRoute):
 
 def learning_routes(parts: RestParts, config: RestConfig) -> APIRouter:
     """The five calls."""
-    router = APIRouter(prefix=PREFIX, route_class=StrictRoute, tags=["learning"])
+    router = APIRouter(
+        prefix=PREFIX, route_class=StrictRoute, tags=["learning"], responses=_PROBLEMS
+    )
     _add_asking(router, parts, config)
     _add_reporting(router, parts, config)
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from fixstream.inference import problems
 from fixstream.inference.api import RestConfig, RestParts, learning_routes
 from fixstream.inference.gate import Gate, GateConfig
+from fixstream.inference.rest_models import ProblemDocument
 from fixstream.inference.web_page import page_routes
 
 DESCRIPTION = "Report errors, ask for fixes, and say whether they worked."
@@ -56,6 +57,7 @@ def create_application(
     app.include_router(learning_routes(parts, rest))
     app.include_router(page_routes(app, parts))
     _add_health(app, readiness)
+    _describe_problems(app)
     return Gate(app, gate)
 
 
@@ -78,3 +80,9 @@ def _add_health(app: FastAPI, readiness: Callable[[], Readiness]) -> None:
     async def prometheus(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(REGISTRY), media_type=content_type)
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Adds the problem document to the API's description: no route returns it by type."""
+    document = app.openapi()  # Made once, and kept by FastAPI.
+    document["components"]["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from fixstream.inference import metrics
 from fixstream.inference.analysis import (
     ErrorTerms,
+    codes,
     index_text,
     solution_terms,
     solution_types,
@@ -35,6 +36,7 @@ class _Entry:
 
     solution: Solution
     types: frozenset[str]
+    codes: tuple[frozenset[str], ...]
     titles: tuple[array[int], ...]
     """Words of each wording that its title offers (`A / B`), its error types left out."""
     headline: array[int]
@@ -51,6 +53,7 @@ class _Asked:
 
     said: set[int]
     known: set[int]
+    codes: tuple[frozenset[str], ...]
     total_rarity: float
     """Rarity of all words that it says, those that no fix knows included."""
 
@@ -99,7 +102,7 @@ class KnowledgeBase:
             self._forget(clean.solution_id)
             titles = tuple(map(self._numbered, solution_wordings(clean)))
             headline, every = self._numbered(terms.headline), self._numbered(terms.all)
-            entry = _Entry(clean, types, titles, headline, every)
+            entry = _Entry(clean, types, codes(clean.title), titles, headline, every)
             for number in entry.all_words:
                 self._frequencies[number] += 1
             self._entries[clean.solution_id] = entry
@@ -218,7 +221,7 @@ class KnowledgeBase:
         # What no fix talks about is unexplained too, but a name or an id counts half.
         num_unknown = sum(term not in numbers for term in telling)
         total = sum(map(self._rarity, said)) + 0.5 * num_unknown * self._rarity(None)
-        return _Asked(said, known, total)
+        return _Asked(said, known, error.codes, total)
 
     def _candidate(self, entry: _Entry, asked: _Asked, relative: float) -> Candidate:
         known, rarity = asked.known, self._rarity
@@ -233,6 +236,7 @@ class KnowledgeBase:
             explained=explained / asked.total_rarity if asked.total_rarity else 0.0,
             titled=titled / asked.total_rarity if asked.total_rarity else 0.0,
             answered=max((self._share(title, known) for title in entry.titles), default=0.0),
+            agrees_on_code=_agreement(entry.codes, asked.codes),
             shared_words=tuple(self._names[number] for number in rarest if shared[number] > 1.0),
         )
 
@@ -244,3 +248,9 @@ class KnowledgeBase:
             total += rarity
             found += rarity if number in known else 0.0
         return found / total if total else 0.0
+
+
+def _agreement(ours: tuple[frozenset[str], ...], theirs: tuple[frozenset[str], ...]) -> bool | None:
+    """Whether two texts name the same error number; None where one of them names none."""
+    pairs = [(a, b) for a, b in zip(ours, theirs, strict=True) if a and b]
+    return any(a & b for a, b in pairs) if pairs else None

@@ -37,6 +37,8 @@ class Candidate:
     """Share of the fix's own title, by rarity of its words, that stands in the error."""
     shared_words: tuple[str, ...]
     """Words in both, the rarest first."""
+    agrees_on_code: bool | None = None
+    """Whether both name the same error number (errno, HTTP status, database); None: not both do."""
     similarity: float | None = None
     """Cosine of the learned embeddings; None where there is none."""
 
@@ -73,6 +75,8 @@ class RankingWeights:
     group: float = 5.0
     error_type: float = 1.3
     other_type: float = -0.5
+    same_code: float = 0.4
+    other_code: float = -1.6
     category: float = 0.5
     domain: float = 0.3
     votes: float = 0.1
@@ -117,6 +121,7 @@ def _judge(
         _words(candidate, weights),
         _group(solution, question, weights),
         _error_type(candidate, question, weights),
+        _code(candidate, weights),
         _category(solution, question, weights),
         _domain(solution, question, weights),
         _reputation(solution, tallies.get(solution.solution_id), weights),
@@ -162,6 +167,14 @@ def _error_type(candidate: Candidate, question: Question, weights: RankingWeight
     if candidate.types and question.error_types:
         return weights.other_type, ""
     return 0.0, ""
+
+
+def _code(candidate: Candidate, weights: RankingWeights) -> Sign:
+    if candidate.agrees_on_code is None:
+        return 0.0, ""
+    if candidate.agrees_on_code:
+        return weights.same_code, "error number"
+    return weights.other_code, ""
 
 
 def _category(solution: Solution, question: Question, weights: RankingWeights) -> Sign:

@@ -137,3 +137,13 @@ class FeedbackAccepted(BaseModel):
     """Kafka has acknowledged the feedback."""
 
     feedback_id: str
+
+
+class ProblemDocument(BaseModel):
+    """A refusal, as RFC 9457 describes it; `errors` names the fields that do not fit."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None

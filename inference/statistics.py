@@ -67,6 +67,7 @@ def statistics(sources: Sources, reading: Reading) -> dict[str, object]:
         "groups": sources.observations.num_groups,
         "batches": count(topics.batches),
         "steps": _steps(newest),
+        "loss": _loss(newest),
         "examples": newest.examples_seen if newest else None,
         "suggestions": count(topics.suggested),
         "solutions": len(sources.knowledge),
@@ -127,6 +128,17 @@ def update_json(update: ModelUpdate) -> dict[str, object]:
 def _steps(newest: ModelUpdate | None) -> int | None:
     steps = newest.metrics.get(STEPS_METRIC) if newest else None
     return int(steps) if steps is not None else None
+
+
+def _loss(newest: ModelUpdate | None) -> float | None:
+    """Mean log loss over the heads, each event scored before it was learnt; in nats."""
+    metrics = newest.metrics if newest else {}
+    losses = [
+        value
+        for name, value in metrics.items()
+        if name.startswith("progressive.") and name.endswith(".log_loss") and math.isfinite(value)
+    ]
+    return _rounded(sum(losses) / len(losses)) if losses else None
 
 
 def _metrics(metrics: Mapping[str, float]) -> dict[str, float | None]:

@@ -25,6 +25,7 @@ from fixstream.triage.triage import Triage
 
 MAX_FIXES = 20
 NUM_CANDIDATES = 24
+MIN_MODEL_CONFIDENCE = 0.4
 
 _CODES = re.compile(
     r"(?i)\b(?:errno|err|error|code|status|http|sqlstate|exit|signal|ora|e)\W{0,3}(\d{1,6})\b"
@@ -194,7 +195,8 @@ def merged_labels(said: Labels, prediction: Prediction | None) -> Labels:
 def _merged(said: Label, predicted: Label) -> Label:
     if said.source in _SURER_THAN_MODELS or said.confidence >= predicted.confidence:
         return said
-    return predicted
+    # A model that has learnt nothing spreads its belief: that must not outbid a rule's "medium".
+    return predicted if predicted.confidence >= MIN_MODEL_CONFIDENCE else said
 
 
 def _fix(ranked: Ranked) -> Fix:

@@ -21,17 +21,16 @@ function shown(name, value) {
   return Number.isInteger(value) ? value.toLocaleString("en") : Number(value).toPrecision(3);
 }
 
-function loss(stats) {
-  const update = (stats.promotion_history || [])[0];
-  const name = update && Object.keys(update.metrics || {}).find((one) => one.includes("loss"));
-  return name ? update.metrics[name] : null;
+function mainMetrics(metrics) {
+  const names = Object.keys(metrics).filter((one) => /(macro_f1|validation.*accuracy)$/.test(one));
+  return (names.length ? names : Object.keys(metrics).slice(0, 6))
+    .map((name) => `${name} ${shown(name, metrics[name])}`).join(", ");
 }
 
 function showNumbers(stats) {
-  const values = { ...stats, loss: loss(stats) };
   for (const cell of document.querySelectorAll("[data-number]")) {
     const name = cell.dataset.number;
-    const text = shown(name, at(values, name));
+    const text = shown(name, at(stats, name));
     if (cell.textContent === text) continue;
     cell.textContent = text;
     cell.classList.remove("changed");
@@ -76,7 +75,7 @@ function showUpdates(stats) {
       row([
         [String(one.version), "number"], [one.kind],
         [one.examples_seen.toLocaleString("en"), "number"],
-        [Object.entries(one.metrics).map(([name, value]) => `${name} ${shown(name, value)}`).join(", ")],
+        [mainMetrics(one.metrics)],
         [clock(one.created_at)], [one.reason || ""],
       ])
     )

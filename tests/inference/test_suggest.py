@@ -137,7 +137,7 @@ def test_the_cache_forgets_a_removed_fix_at_once() -> None:
 def test_an_untrained_model_changes_no_order() -> None:
     def candidate(name: str, bm25: float, similarity: float | None) -> Candidate:
         made = solution(name, name)
-        return Candidate(made, frozenset(), bm25, bm25, bm25, bm25, (), similarity)
+        return Candidate(made, frozenset(), bm25, bm25, bm25, bm25, (), None, similarity)
 
     label = Label("unknown", LabelSource.RULE, 0.1)
     question = Question("g", frozenset(), Labels(label, label, label), {})
@@ -163,6 +163,21 @@ def test_a_person_s_label_stands_and_else_the_surer_one() -> None:
     assert merged.domain.value == "cloud"
     assert merged.severity.value == "low"
     assert merged.category == Label("connection", LabelSource.MODEL, 0.9)
+
+
+def test_a_model_that_spreads_its_belief_outbids_no_rule() -> None:
+    label = Label("medium", LabelSource.RULE, 0.2)
+    said = Labels(domain=label, severity=label, category=label)
+    assert merged_labels(said, prediction(1, confidence=0.25)) == said
+
+
+def test_another_error_number_is_another_error() -> None:
+    with service() as running:
+        for number, text in ((24, "Too many open files"), (36, "File name too long")):
+            running.knowledge.put(solution(str(number), f"OSError: [Errno {number}] {text}"))
+        running.knowledge.commit()
+        asked = Asked("OSError", "[Errno 24] Too many open files: '/tmp/x'")
+        assert advised(running, asked) == ["24"]
 
 
 def test_keys_merge_ids_but_not_status_codes() -> None:
