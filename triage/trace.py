@@ -50,7 +50,7 @@ _LOG_PREFIX = re.compile(
     r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?Z| ?[+-]\d\d:?\d\d)?\]?"
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: [\w.-]{1,64})?|[VDIWEF]\d{4} \d\d:\d\d:\d\d\.\d+|\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})"
     r"(?: (?:stdout|stderr) [FP])?(?: *[\[(<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|SEVERE|[VDIWEF])[\])>]?[:/]?(?=\s))?"
-    r"(?: {1,4}[\w./-]{1,64}(?:\[\d{1,10}\])?:(?=\s))?(?: {1,2}\d{1,8}){0,2}(?: [VDIWEF](?: [\w.-]{1,32} *:)?)? ?",
+    r"(?: {1,4}(?:[\w./-]{1,64}\[\d{1,10}\]|[a-z][\w./-]{0,63}):(?=\s))?(?: {1,2}\d{1,8}){0,2}(?: [VDIWEF](?: [\w.-]{1,32} *:)?)? ?",
     re.MULTILINE,
 )
 _SHORT_PREFIX = re.compile(

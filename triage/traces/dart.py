@@ -9,12 +9,12 @@ from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, sh
 GATE = r"#\d+ +[^\n]+ \((?:dart|package|file|http|https|org-dartlang[\w-]*):[^\s)]*\)|package:[\w/.]+\.dart \d+:\d+"
 
 _FRAME = re.compile(
-    r"^[ \t]*#\d+ +(?P<function>[^\n]{1,300}?) \((?P<file>(?:dart|package|file|https?|org-dartlang[\w-]*):[^\s)]*?)"
+    r"^[^\S\n]*#\d+ +(?P<function>[^\n]{1,300}?) \((?P<file>(?:dart|package|file|https?|org-dartlang[\w-]*):[^\s)]*?)"
     r"(?::(?P<line>\d{1,9}))?(?::\d{1,9})?\)",
     re.MULTILINE,
 )
 _TERSE = re.compile(
-    r"^[ \t]*(?P<file>(?:package|dart):[\w/.-]+) (?P<line>\d{1,9})(?::\d{1,9})? +(?P<function>[^\n]{1,300})$",
+    r"^[^\S\n]*(?P<file>(?:package|dart):[\w/.-]+) (?P<line>\d{1,9})(?::\d{1,9})? +(?P<function>[^\n]{1,300})$",
     re.MULTILINE,
 )
 _UNHANDLED = re.compile(r"Unhandled [Ee]xception:?\s*(?P<rest>.*)", re.DOTALL)

@@ -17,7 +17,7 @@ GATE = (
 )
 
 _FRAME = re.compile(
-    r"^[ \t]*at (?P<path>[^\s(]{1,400}?)\.?(?P<function>[^\s.(]{1,200}|\.c?ctor) ?"
+    r"^[^\S\n]*at (?P<path>[^\s(]{1,400}?)\.?(?P<function>[^\s.(]{1,200}|\.c?ctor) ?"
     r"\((?P<args>[^\n]{0,500}?)\)(?: \[0x[0-9a-fA-F]+\])?(?: in (?P<file>[^\n]{1,400}?):(?:line )?(?P<line>\d{1,9}))?"
     r"[ \t]*$",
     re.MULTILINE,
@@ -29,7 +29,7 @@ _TYPE = re.compile(
 _LIBRARY = ("System.", "Microsoft.", "MS.", "Newtonsoft.", "Npgsql.", "MySql.", "NUnit.", "Xunit.",
             "Moq.", "Castle.", "Autofac.", "Serilog.", "Dapper.", "Grpc.", "Azure.", "Amazon.",
             "StackExchange.", "RestSharp.", "Polly.", "AutoMapper.", "MediatR.", "Hangfire.", "Mono.")  # fmt: skip
-_END_INNER = re.compile(r"^[ \t]*--- End of inner exception stack trace ---", re.MULTILINE)
+_END_INNER = re.compile(r"^[^\S\n]*--- End of inner exception stack trace ---", re.MULTILINE)
 _GENERATED = re.compile(r"[+.]?<(?P<name>\w*)>[cdbg]__\w*(?:`\d+)?")
 _ARITY = re.compile(r"`\d+(?:\[[^\]]*\]+)?")
 
@@ -61,5 +61,7 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
         frames = tuple(_frame(match) for match in _FRAME.finditer(body))[:MAX_FRAMES]
         head = heads[-1 - index] if index < len(heads) else None
         message = short_message(head["message"] or "") if head else ""
+        if not frames and head is None:
+            continue
         exceptions.append(ParsedException(head["type"] if head else None, message, frames))
-    return tuple(exceptions)
+    return tuple(exceptions) or None

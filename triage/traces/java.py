@@ -21,11 +21,11 @@ GATE = (
 )
 
 _FRAME = re.compile(
-    r"^[ \t]*at (?:[\w.@-]*/{1,2}){0,2}(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"
+    r"^[^\S\n]*at (?:[\w.@-]*/{1,2}){0,2}(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"
     r"\((?P<source>[^()\n]{0,300})\)",
     re.MULTILINE,
 )
-_CAUSE = re.compile(r"^[ \t]*(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.MULTILINE)
+_CAUSE = re.compile(r"^[^\S\n]*(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.MULTILINE)
 _HEADER = re.compile(
     r"(?:^|[\s\"\]:])(?P<type>(?:[A-Za-z_]\w*\.)+[A-Z_]\w*(?:\$\w+)*"
     r"|[A-Z]\w*(?:Exception|Error|Failure|Throwable))(?=[:\s]|$)(?::[ ]?(?P<message>[^\n]*))?"

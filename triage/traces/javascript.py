@@ -17,11 +17,11 @@ GATE = (
 )
 
 _V8 = re.compile(
-    r"^[ \t]*at (?:(?P<function>[^\n(]{0,300}?) ?\((?P<place>[^\n]{0,600})\)|(?P<bare>\S{1,600}))[ \t]*$",
+    r"^[^\S\n]*at (?:(?P<function>[^\n(]{0,300}?) ?\((?P<place>[^\n]{0,600})\)|(?P<bare>\S{1,600}))[ \t]*$",
     re.MULTILINE,
 )
 _GECKO = re.compile(
-    r"^[ \t]*(?P<function>[^\s@]{0,300})@(?P<file>[^\s]{1,600}?):(?P<line>\d{1,9})(?::\d{1,9})?[ \t]*$",
+    r"^[^\S\n]*(?P<function>[^\s@]{0,300})@(?P<file>[^\s]{1,600}?):(?P<line>\d{1,9})(?::\d{1,9})?[ \t]*$",
     re.MULTILINE,
 )
 _PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d{1,9})(?::\d{1,9})?$")
@@ -31,7 +31,7 @@ _HEADER = re.compile(
     re.MULTILINE,
 )
 _UNCAUGHT = re.compile(r"^(?:Uncaught )?(?P<message>\S[^\n]*)$", re.MULTILINE)
-_CAUSE = re.compile(r"^[ \t]*(?:\[cause\]|Caused by): ", re.MULTILINE)
+_CAUSE = re.compile(r"^[^\S\n]*(?:\[cause\]|Caused by): ", re.MULTILINE)
 _LIBRARY = re.compile(
     r"node_modules/|^node:|^internal/|\bnode:internal|^native$|^<anonymous>$|bower_components/"
     r"|/(?:vendors?|polyfills?|runtime|jquery|react|vue|angular|zone)[\w.~-]*\.js|chrome-extension:"

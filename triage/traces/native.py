@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import re2
+
 from fixstream.triage.normalise import normalise
 from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
 
@@ -20,6 +22,12 @@ GATE = (
 _NUMBERED = re.compile(
     r"^[^\n#]{0,120}?#(?P<number>\d{1,3}):? +(?:(?:pc )?(?:0x)?[0-9a-fA-F`]{6,18}(?: +|$))?(?:in )?(?P<rest>[^\n]*)$",
     re.MULTILINE,
+)
+_MAC = re.compile(
+    r"^\d{1,3} +\S[^\n]{0,80}? +0x[0-9a-f]{8,16} (?P<function>\S[^\n]{0,500}?) \+ \d+", re.MULTILINE
+)
+_WINDOWS = re.compile(
+    r"^[ \t]+(?P<function>\S[^\n]{0,500}?) \[0x[0-9A-F]{6,16}\+\d+\]", re.MULTILINE
 )
 _KERNEL = re.compile(
     r"^[^\n]{0,80}?(?:\[<[0-9a-f]+>\] )?(?:\([^)]*\) from )?(?P<function>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+",
@@ -41,28 +49,35 @@ _ANDROID = re.compile(
 )
 
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("{0}", re.compile(r"ERROR: (?:HW)?AddressSanitizer:? (?:attempting )?(?!SEGV|ABRT|ILL|FPE|BUS|TRAP)([\w-]+)")),
+    ("{0}", re.compile(r"ERROR: (?:HW)?AddressSanitizer:? (?:attempting )?(?!SEGV|ABRT|ILL|FPE|BUS|TRAP|breakpoint|access-violation|stack-overflow)([\w-]+)")),
     ("leak", re.compile(r"ERROR: LeakSanitizer: detected memory leaks()")),
     ("{0}", re.compile(r"WARNING: MemorySanitizer: ([\w-]+)")),
     ("{0}", re.compile(r"WARNING: ThreadSanitizer: ([a-z -]+)")),
     ("{0}", re.compile(r"\bBUG: (?:KASAN|KMSAN|KCSAN|UBSAN): ([\w-]+)")),
     ("ubsan {0}", re.compile(r": runtime error: ([^\n]{1,200})")),
-    ("check {0}", re.compile(r"(?i:(?:security )?d?check failed): ?([^\n]{1,200})")),
+    ("dcheck {0}", re.compile(r"(?i:(?:dcheck|debug check) failed): ?([^\n]{1,200})")),
+    ("check {0}", re.compile(r"(?i:\bcheck failed): ?([^\n]{1,200})")),
     ("fatal {0}", re.compile(r"# Fatal error in [^\n]*\n# ([^\n]{1,200})")),
     ("assert {0}", re.compile(r"(?i:assert(?:ion)?(?: failed| failure)?):? ?`?([^\n]{1,200}?)'? failed")),
     ("assert {0}", re.compile(r"(?i:assert(?:ion)? fail(?:ed|ure)): ?([^\n]{1,200})")),
     ("fatal {0}", re.compile(r"\bFATAL:[^\s\]]*\] ?([^\n]{1,200})")),
-    ("signal {0}", re.compile(r"Sanitizer: (SEGV|ABRT|ILL|FPE|BUS|TRAP)\b")),
+    ("signal {0}", re.compile(r"Sanitizer: (SEGV|ABRT|ILL|FPE|BUS|TRAP|breakpoint|access-violation)\b")),
     ("stack-overflow", re.compile(r"Sanitizer: (stack-overflow)")),
     ("kernel {0}", re.compile(r"(Unable to handle kernel [\w ]+|Kernel panic|Internal error: \w+|general protection fault|BUG: [\w -]+)")),
-    ("{0}", re.compile(r"ERROR: libFuzzer: ([\w -]+)")),
+    ("{0}", re.compile(r"ERROR: libFuzzer: (timeout|out-of-memory)")),
     ("signal {0}", re.compile(r"(?i:received signal|fatal signal|caught signal|terminated by signal|killed by)[ :]*(?:\d+ ?\(?)?(?:SIG)?([A-Z]{3,5})\b")),
     ("{0}", re.compile(r"\([0-9a-f]+\.[0-9a-f]+\): ([A-Z][\w -]+?) - code [0-9a-f]{8}")),
     ("signal {0}", re.compile(r"\bSIG(SEGV|ABRT|ILL|FPE|BUS|TRAP)\b")),
     ("fatal {0}", re.compile(r"(?i:fatal error:) ?([^\n]{1,200})")),
+    ("{0}", re.compile(r"ERROR: libFuzzer: ([\w -]+)")),
 )  # fmt: skip
+_SOURCE = re.compile(
+    r"(?:FATAL:|Fatal error in (?:[^\s,]*/)?)([\w.-]+\.\w+)|: note: (vtable [^\n(]{1,80})"
+)
 _ACCESS = re.compile(r"\b(READ|WRITE) of size (\d+)|caused by a (READ|WRITE|UNKNOWN) memory access")
-_NULL_PAGE = re.compile(r"points to the zero page|unknown address 0x0{4,13}[0-9a-f]{0,3}\b")
+_NULL_PAGE = re.compile(r"(?:unknown|fault) addr(?:ess)? (?:0x)?0*[0-9a-f]{1,4}\b")
+"""The first 64 KiB are never mapped: an access there went through a null pointer."""
+_COMPARED = re.compile(r" ?\([^\n]* vs\. .*$|[;.] .*$")
 
 _MACHINERY = re.compile(
     r"^(?:(?:void |int |static )?(?:__interceptor_|__interception::|__asan|__hwasan|__msan|__tsan|__ubsan|__lsan|__sanitizer|__lsan|___interceptor|"
@@ -72,10 +87,10 @@ _MACHINERY = re.compile(
     r"std::(?:__\w+::)?(?:terminate|__terminate|unexpected|rethrow)|std::panicking|core::panicking|rust_begin_unwind|"
     r"__cxa_|__cxxabi|_Unwind_|demangling_|abort_message|__gnu_cxx::__verbose|"
     r"abort$|raise$|gsignal$|__libc_|__GI_|__restore_rt|_start$|start_thread$|__pthread_kill|pthread_kill|"
-    r"__assert|assert_rtn|_assert|__fortify|__chk_fail|__stack_chk|backtrace|print_(?:trace|stack)|dump_(?:stack|backtrace)|dump_stack|"
+    r"std::process::abort|std::sys::|rust_oom|panic_|__assert|assert_rtn|_assert|__fortify|__chk_fail|__stack_chk|backtrace|print_(?:trace|stack)|dump_(?:stack|backtrace)|dump_stack|"
     r"kasan_|__kasan|__asan_report|check_memory_region|print_address_desc|show_(?:stack|regs)|panic$|__warn|warn_slowpath|"
     r"die$|do_page_fault|__do_kernel_fault|do_mem_abort|el1_|notify_die|oops_end|asm_exc_|exc_page|report_bug|handle_bug|"
-    r"kill$|tgkill$|malloc$|calloc$|realloc$|free$|operator (?:new|delete)|mem(?:cpy|move|set|cmp|chr)$|str(?:len|cpy|cmp|ncpy|dup|cat|chr|str)$|"
+    r"operator_?$|kill$|tgkill$|main$|exit$|wmain$|__run_exit|syscall$|at$|in$|memcpy|memmove|memset|strlen|__aeabi_|fuzztest::|testing::|HandleOnePc|HF_|__wrap_|malloc$|calloc$|realloc$|free$|operator (?:new|delete)|mem(?:cpy|move|set|cmp|chr)$|str(?:len|cpy|cmp|ncpy|dup|cat|chr|str)$|"
     r"wcs(?:len|cpy)$|__memcpy|__memmove|__memset|__str\w+_(?:avx|sse|evex)|__mem\w+_(?:avx|sse|evex)|kfree$|kmalloc|ret_from_fork|"
     r"ntdll!|kernel32!|kernelbase!|ucrtbase|RtlRaise|RtlReport|RaiseException|KiUserException|"
     r"<null>$|<unknown module>|\?\?$|\(anonymous namespace\)::(?:\w*Signal\w*|DumpStack)|SignalHandler|SigHandler)|__libc_message)"
@@ -92,12 +107,14 @@ _STATIC = re.compile(
 )
 
 
+_OPERATOR = re.compile(r"\boperator ?(?:->\*?|<=>|<<=?|>>=?|<=|>=|<|>|\(\)|\[\]|[!=+*/%&|^~,-]+)")
+_OFFSET = re.compile(r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?$|^_[es]text$|^\S+\.\w+:\d+$")
+
+
 def _without_brackets(name: str) -> str:
     """Cuts arguments and template arguments, which differ between builds, keeping operators."""
     depth, kept = 0, []
-    for char in (
-        name[:1000].replace("operator()", "operator").replace("(anonymous namespace)", "anonymous")
-    ):
+    for char in name[:1000]:
         if char in "<([{":
             depth += 1
         elif char in ">)]}":
@@ -119,7 +136,10 @@ def _frame(rest: str) -> Frame | None:
         name = rest[: place.start()] if place else rest
         file = (place["file"] or place["module"] or place["bare"]) if place else None
         line = int(place["line"]) if place and place["line"] else None
-    function = _without_brackets(_STATIC.sub("", name))
+        if place and place["module"] and not name.strip():
+            name = rest[place.start("module") :].partition(")")[0].rpartition("/")[2]
+            return Frame(name, place["module"], None, None, not name.startswith("lib"))
+    function = _OFFSET.sub("", _without_brackets(_STATIC.sub("", name)))
     if not function or function.startswith(("0x", "<")):
         return None
     module = function.rpartition("::")[0]
@@ -146,25 +166,40 @@ def _frames(text: str) -> tuple[Frame, ...]:
         if len(frames) >= MAX_FRAMES:
             break
     if not frames:
-        for form in (_KERNEL, _GLIBC, _CDB):
+        for form in (_MAC, _WINDOWS, _KERNEL, _GLIBC, _CDB):
             names = [match["function"] for match in form.finditer(text)][:MAX_FRAMES]
             if names:
                 frames = [Frame(_without_brackets(name), None, None, None, True) for name in names]
                 break
     useful = [frame for frame in frames if not _is_machinery(frame.function)]
-    return tuple(useful or frames)
+    return tuple(useful)
 
 
-def _kind(text: str) -> str | None:
+_MAY_CRASH = re2.compile(GATE)
+
+
+def may_be_crash(text: str) -> bool:
+    """Tells quickly whether looking for a kind of crash is worth while."""
+    return _MAY_CRASH.search(text) is not None
+
+
+def crash_kind(text: str) -> str | None:
+    """Names the kind of crash that the text speaks of, the surest form first."""
     for form, pattern in _KINDS:
         found = pattern.search(text)
         if found is None:
             continue
-        kind = form.format(normalise(found[1]).strip(" .#"))
+        said = _COMPARED.sub("", found[1]) if "check" in form else found[1]
+        kind = form.format(normalise(said).strip(" .#"))
+        if form.startswith(("dcheck", "check", "fatal", "ubsan control")):
+            source = _SOURCE.search(text)
+            kind += f" in {source[1] or source[2]}" if source else ""
         access = _ACCESS.search(text)
-        if access is not None and not form.startswith(("check", "assert", "ubsan", "fatal")):
+        if access is not None and not form.startswith(
+            ("dcheck", "check", "assert", "ubsan", "fatal")
+        ):
             kind += " " + " ".join(part for part in access.groups() if part)
-        if kind.startswith("signal SEGV") and _NULL_PAGE.search(text):
+        if kind.startswith(("signal SEGV", "signal access")) and _NULL_PAGE.search(text):
             kind = "null " + kind
         return kind
     return None
@@ -172,7 +207,8 @@ def _kind(text: str) -> str | None:
 
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a crash log: the kind of crash and the first stack."""
-    kind, frames = _kind(text), _frames(text)
+    frames = _frames(text)
     if not frames:
         return None
+    kind = crash_kind(text)
     return (ParsedException(kind, short_message(kind or ""), frames),)

@@ -18,7 +18,7 @@ from fixstream.triage.traces.model import (
 GATE = r"#\d+ (?:[^\n]+\(\d+\): |\[internal function\]|\{main\})"
 
 _FRAME = re.compile(
-    r"^[ \t]*#\d+ (?:(?P<file>[^\n]{1,500}?)\((?P<line>\d{1,9})\)|\[internal function\]): (?P<call>[^\n(]{1,300})",
+    r"^[^\S\n]*#\d+ (?:(?P<file>[^\n]{1,500}?)\((?P<line>\d{1,9})\)|\[internal function\]): (?P<call>[^\n(]{1,300})",
     re.MULTILINE,
 )
 _NEW = re.compile(
@@ -29,7 +29,7 @@ _NEW = re.compile(
 _OLD = re.compile(
     r"exception '(?P<type>[\w\\]+)'(?: with message '(?P<message>[^\n]*?)')? in (?P<file>[^\n]{1,400}?):(?P<line>\d{1,9})"
 )
-_TRACE = re.compile(r"^[ \t]*(?:Stack trace:|\[stacktrace\])", re.MULTILINE)
+_TRACE = re.compile(r"^[^\S\n]*(?:Stack trace:|\[stacktrace\])", re.MULTILINE)
 _LIBRARY = re.compile(r"/vendor/|^phar://|/pear/")
 
 

@@ -12,13 +12,13 @@ from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, sh
 GATE = r"[^\s:]+:\d+:in [`'][^'\n]+'"
 
 _FRAME = re.compile(
-    r"^[ \t]*(?:\d+: )?(?:from )?(?P<gem>[\w-]+ \([\w.]+\) )?(?P<file>[^\s:][^\n:]{0,400}):(?P<line>\d{1,9})"
+    r"^[^\S\n]*(?:\d+: )?(?:from )?(?P<gem>[\w-]+ \([\w.]+\) )?(?P<file>[^\s:][^\n:]{0,400}):(?P<line>\d{1,9})"
     r":in [`'](?P<function>[^'\n]+)'",
     re.MULTILINE,
 )
 _TAIL = re.compile(r":in [`'][^'\n]+': (?P<message>[^\n]*?) \((?P<type>[A-Z][\w:]*)\)")
 _RAILS = re.compile(
-    r"^[ \t]*(?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)(?: \((?P<message>[^\n]*)\):?|: (?P<plain>[^\n]*))",
+    r"^[^\S\n]*(?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)(?: \((?P<message>[^\n]*)\):?|: (?P<plain>[^\n]*))",
     re.MULTILINE,
 )
 _LIBRARY = re.compile(r"/gems/|/lib/ruby/|^<internal:|/rubygems/|/vendor/bundle/|/bundler/")

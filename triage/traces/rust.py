@@ -9,8 +9,8 @@ from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, sh
 GATE = r"panicked at |^ *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|stack backtrace:\n"
 
 _FRAME = re.compile(
-    r"^[ \t]*\d+: +(?:0x[0-9a-f]+ - )?(?P<function>[^\n]{1,500}?)[ \t]*$"
-    r"(?:\n[ \t]+at (?P<file>[^\n]{1,400}?):(?P<line>\d{1,9})(?::\d{1,9})?)?",
+    r"^[^\S\n]*\d+: +(?:0x[0-9a-f]+ - )?(?P<function>[^\n]{1,500}?)[ \t]*$"
+    r"(?:\n[^\S\n]+at (?P<file>[^\n]{1,400}?):(?P<line>\d{1,9})(?::\d{1,9})?)?",
     re.MULTILINE,
 )
 _OLD = re.compile(
