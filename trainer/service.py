@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -14,6 +13,7 @@ import torch
 from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.runtime.kafka import RecordPublisher, make_producer
 from fixstream.runtime.metrics import Health, serve_metrics
+from fixstream.runtime.priority import stand_back
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.topics_admin import wait_until_ready
@@ -209,5 +209,4 @@ def signing_key_path(settings: TrainerSettings, learning: LearningSettings) -> P
 def _set_up_torch(settings: TrainerSettings) -> None:
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
-    if settings.niceness:
-        os.nice(settings.niceness)
+    stand_back(settings.niceness)
