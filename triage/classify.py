@@ -63,13 +63,23 @@ class RuleBook:
         return found
 
 
+_KNOWN_KEYS = frozenset({"name", "types", "phrases", "patterns", "confidence", *_FIELDS})
+
+
 def _labels(entry: dict[str, object]) -> tuple[tuple[str, Label], ...]:
-    confidence = float(str(entry["confidence"]))
-    return tuple(
-        (field, Label(_VALUES[field](entry[field]).value, LabelSource.RULE, confidence))
-        for field in _FIELDS
-        if field in entry
-    )
+    name, confidence = entry.get("name"), entry.get("confidence")
+    if not isinstance(confidence, float) or not 0 < confidence <= 1:
+        raise ValueError(f"rule {name!r}: confidence has to be over 0 and at most 1")
+    if unknown := set(entry) - _KNOWN_KEYS:
+        raise ValueError(f"rule {name!r}: unknown key {sorted(unknown)[0]!r}")
+    try:
+        return tuple(
+            (field, Label(_VALUES[field](entry[field]).value, LabelSource.RULE, confidence))
+            for field in _FIELDS
+            if field in entry
+        )
+    except ValueError as error:
+        raise ValueError(f"rule {name!r}: {error}") from error
 
 
 def _phrase_pattern(phrase: str) -> str:

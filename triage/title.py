@@ -21,6 +21,7 @@ def title(event: ErrorEvent, trace: ParsedTrace | None) -> str:
     if trace is not None:
         kind = kind or trace.top.type or ""
         message = message or _first_line(trace.top.message)
+    kind = " ".join(kind.split())[:MAX_TITLE_CHARS]
     kind = kind.rsplit(".", 1)[-1] if " " not in kind else kind
     if kind and not message.startswith(kind):
         message = f"{kind}: {message}" if message else kind
