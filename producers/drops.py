@@ -30,6 +30,9 @@ class DropReason(StrEnum):
 WANTED: Final = frozenset({DropReason.SAMPLED_OUT, DropReason.IGNORED, DropReason.BEFORE_SEND})
 """Drops that the host asked for: counted like all others, but no loss that is worth a report."""
 
+_METRICS: Final = {reason: DROPPED.labels(reason=reason.value) for reason in DropReason}
+"""Made beforehand: a storm counts drops on the host's request path."""
+
 
 @dataclass(frozen=True, slots=True)
 class SinkCounts:
@@ -56,7 +59,7 @@ class DropCounts:
             self._total[reason] += num_events
             if reason not in WANTED:
                 self._unreported[reason] += num_events
-        DROPPED.labels(reason=reason.value).inc(num_events)
+        _METRICS[reason].inc(num_events)
 
     def total(self) -> Mapping[DropReason, int]:
         """Everything counted so far, reasons that never occurred left out."""

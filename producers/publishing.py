@@ -156,7 +156,7 @@ def emit(
     """
     clock = clock or SystemClock()
     route: Route[ErrorEvent] = Route(
-        _publisher(settings, clock), settings.topic(ERRORS_RAW), lambda event: event.service
+        make_publisher(settings, clock), settings.topic(ERRORS_RAW), lambda event: event.service
     )
     return publish_all(_scrubbed_events(path, clock), route, Pace(rate), on_progress)
 
@@ -187,7 +187,7 @@ def import_solutions(
     """
     clock = clock or SystemClock()
     route: Route[Solution] = Route(
-        _publisher(settings, clock),
+        make_publisher(settings, clock),
         settings.topic(SOLUTIONS),
         lambda solution: solution.solution_id,
     )
@@ -195,7 +195,8 @@ def import_solutions(
     return publish_all(solutions, route, Pace(None), on_progress)
 
 
-def _publisher(settings: KafkaSettings, clock: Clock) -> Publisher:
+def make_publisher(settings: KafkaSettings, clock: Clock) -> Publisher:
+    """A publisher that connects when it is first used."""
     from fixstream.runtime.kafka import RecordPublisher, make_producer
     from fixstream.schemas.codec import Codec
 

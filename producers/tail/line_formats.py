@@ -1,0 +1,244 @@
+"""What one line of a log says: its level, its text, and what wraps it.
+
+Knows container logs (Docker's JSON, CRI), syslog (RFC 5424 and 3164), JSON lines, logfmt and the
+usual plain layouts. It never refuses: a line that is none of these is text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_MAX_ATTRIBUTES: Final = 20
+_MAX_VALUE_CHARS: Final = 500
+
+_LEVELS: Final = {
+    **dict.fromkeys(("trace", "debug", "verbose", "fine", "finer", "finest", "d", "v"), "debug"),
+    **dict.fromkeys(("info", "information", "notice", "informational", "config", "i"), "info"),
+    **dict.fromkeys(("warn", "warning", "w"), "warning"),
+    **dict.fromkeys(("error", "err", "eror", "severe", "e"), "error"),
+    **dict.fromkeys(("fatal", "crit", "critical", "alert", "dpanic", "panic", "f"), "critical"),
+    **dict.fromkeys(("emerg", "emergency"), "emergency"),
+}
+ERROR_LEVELS: Final = frozenset({"error", "critical", "emergency"})
+
+# emerg, alert, crit, err, warning, notice, info, debug
+_SYSLOG_LEVELS: Final = tuple(
+    "emergency critical critical error warning info info debug".split()  # noqa: SIM905
+)
+_BUNYAN_LEVELS: Final = {10: "debug", 20: "debug", 30: "info", 40: "warning", 50: "error"}
+
+_CRI = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) (?P<tag>[FP])(?: |$)"
+)
+_RFC5424 = re.compile(
+    r"<(?P<priority>\d{1,3})>1 (?P<time>\S+) (?P<host>\S+) (?P<app>\S+) \S+ \S+ "
+    r"(?:-|(?:\[(?:[^\]\\]|\\.)*\])+)(?: \ufeff?|$)"
+)
+_RFC3164 = re.compile(
+    r"(?:<(?P<priority>\d{1,3})>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<host>[\w.:-]{1,255}) "
+    r"(?P<app>[\w./@-]{1,64})(?:\[\d{1,10}\])?: ?"
+)
+_LEVEL_WORD = (
+    r"TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|ERR|SEVERE|CRIT(?:ICAL)?|FATAL|ALERT|PANIC|EMERG"
+)
+_TIME = (
+    r"\[?(?P<time>\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
+    r"(?: ?Z| ?[+-]\d\d:?\d\d)?)\]?"
+)
+_PLAIN = re.compile(
+    # A time and, within the next few words, a level: in capitals, or in brackets, or at once.
+    rf"{_TIME}(?:(?:.{{0,80}}?[\s\[|(<:-](?P<level>{_LEVEL_WORD})(?![\w-]))"
+    rf"|(?:.{{0,40}}?[\[(<](?P<bracketed>(?i:{_LEVEL_WORD}))[\])>])"
+    rf"|(?: +(?P<next>(?i:{_LEVEL_WORD}))(?![\w-])))?"
+)
+_LEVEL_FIRST = re.compile(rf"\[?(?P<level>{_LEVEL_WORD})\]?(?::| +-| {{1,4}}(?=\S)|\s*$)")
+_ZONE_APART = re.compile(r" (Z$|[+-]\d\d:?\d\d$)")
+_KLOG = re.compile(r"(?P<level>[DIWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] ")
+_PAIR = re.compile(r'([A-Za-z_@][\w.@/-]{0,63})=("(?:[^"\\]|\\.)*"|[^\s"=]*)(?=\s|$)')
+
+_MESSAGE_KEYS = ("message", "msg", "event", "error.message", "short_message", "textPayload", "err")
+_LEVEL_KEYS = ("level", "severity", "levelname", "lvl", "log.level", "@level", "loglevel")
+_TIME_KEYS = ("time", "timestamp", "@timestamp", "ts", "t", "asctime", "datetime")
+_STACK_KEYS = (
+    *("stack_trace", "stacktrace", "exc_info", "exception", "error.stack_trace", "stack"),
+    *("error.stack", "traceback", "full_message"),
+)
+_TYPE_KEYS = ("error_type", "exception.type", "error.type", "exc_type", "exception_class")
+_NESTED = ("error", "err", "exception", "log", "jsonPayload")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line, unwrapped."""
+
+    text: str
+    """What the application wrote; of a structured line its message."""
+    begins: bool = False
+    """Whether the line's layout shows that a record begins here."""
+    is_partial: bool = False
+    """Whether the container runtime split the line: the rest follows in the next one."""
+    is_wrapped: bool = False
+    """Whether syslog gave each line a beginning of its own, so that the layout says nothing."""
+    level: str | None = None
+    """debug, info, warning, error, critical or emergency."""
+    time: datetime | None = None
+    error_type: str | None = None
+    stack_trace: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_line(text: str) -> LogLine:
+    """Everything that one line (without its line break) tells."""
+    wrapped = _container(text)
+    if wrapped is not None:
+        inner = read_line(wrapped.text)
+        return replace(inner, is_partial=wrapped.is_partial, time=inner.time or wrapped.time)
+    if text.startswith("{"):
+        structured = _json(text)
+        if structured is not None:
+            return structured
+    return _syslog(text) or _plain(text) or _logfmt(text) or LogLine(text)
+
+
+def level_of(word: object) -> str | None:
+    """Our name of somebody's level: a word in any case, or a number as bunyan and pino use."""
+    if isinstance(word, bool):
+        return None
+    if isinstance(word, int):
+        return _BUNYAN_LEVELS.get(word, "critical" if word >= 60 else None)
+    return _LEVELS.get(word.strip().lower()) if isinstance(word, str) else None
+
+
+def time_of(value: object) -> datetime | None:
+    """A time from ISO 8601 text or from a number of seconds, milli-, micro- or nanoseconds."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return _from_epoch(float(value))
+    if not isinstance(value, str):
+        return None
+    text = value.replace(",", ".").replace("/", "-")
+    try:
+        time = datetime.fromisoformat(_ZONE_APART.sub(r"\1", text))
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _from_epoch(number: float) -> datetime | None:
+    for unit in (1.0, 1e3, 1e6, 1e9):
+        if 1e8 <= number / unit < 1e11:
+            return datetime.fromtimestamp(number / unit, UTC)
+    return None
+
+
+def _container(text: str) -> LogLine | None:
+    match = _CRI.match(text)
+    if match is not None:
+        is_partial = match["tag"] == "P"
+        return LogLine(text[match.end() :], is_partial=is_partial, time=time_of(match["time"]))
+    if text.startswith('{"log":'):
+        content = _object(text)
+        log = content.get("log") if content else None
+        if content and isinstance(log, str) and "stream" in content:
+            time = time_of(content.get("time"))
+            return LogLine(log.removesuffix("\n"), is_partial=not log.endswith("\n"), time=time)
+    return None
+
+
+def _syslog(text: str) -> LogLine | None:
+    match = _RFC5424.match(text) or _RFC3164.match(text)
+    if match is None:
+        return None
+    inner = read_line(text[match.end() :])
+    found = match.groupdict()
+    level = inner.level
+    if level is None and found["priority"] is not None:
+        level = _SYSLOG_LEVELS[int(found["priority"]) % 8]
+    attributes = {**inner.attributes, "syslog.app": found["app"], "host.name": found["host"]}
+    time = inner.time or time_of(found.get("time"))
+    return replace(inner, level=level, time=time, attributes=attributes, is_wrapped=True)
+
+
+def _plain(text: str) -> LogLine | None:
+    match = _PLAIN.match(text)
+    if match is not None:
+        level = level_of(match["level"] or match["bracketed"] or match["next"])
+        return LogLine(text, begins=True, level=level, time=time_of(match["time"]))
+    match = _KLOG.match(text) or _LEVEL_FIRST.match(text)
+    if match is None:
+        return None
+    return LogLine(text, begins=True, level=level_of(match["level"]))
+
+
+def _logfmt(text: str) -> LogLine | None:
+    pairs = {key: _unquoted(value) for key, value in _PAIR.findall(text[:65_536])}
+    if not any(key in pairs for key in _LEVEL_KEYS) or not any(k in pairs for k in _MESSAGE_KEYS):
+        return None
+    return _structured(pairs)
+
+
+def _unquoted(value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except json.JSONDecodeError:
+        return value[1:-1]
+
+
+def _json(text: str) -> LogLine | None:
+    content = _object(text)
+    if content is None:
+        return None
+    flat = dict(content)
+    for key in _NESTED:
+        inner = content.get(key)
+        if isinstance(inner, dict):
+            flat.update({f"{key}.{name}": value for name, value in inner.items()})
+            if key == "jsonPayload":
+                flat.update(inner)
+    return _structured(flat)
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        content = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _structured(content: Mapping[str, Any]) -> LogLine:
+    stack = _first_text(content, _STACK_KEYS)
+    message = _first_text(content, _MESSAGE_KEYS) or (stack or "").strip().split("\n")[-1]
+    known = {*_MESSAGE_KEYS, *_LEVEL_KEYS, *_TIME_KEYS, *_STACK_KEYS, *_TYPE_KEYS}
+    others = {
+        key: str(value)[:_MAX_VALUE_CHARS]
+        for key, value in content.items()
+        if key not in known and isinstance(value, str | int | float)
+    }
+    return LogLine(
+        message,
+        begins=True,
+        level=next((level_of(content[key]) for key in _LEVEL_KEYS if key in content), None),
+        time=next((time_of(content[key]) for key in _TIME_KEYS if key in content), None),
+        error_type=_first_text(content, _TYPE_KEYS),
+        stack_trace=stack,
+        attributes=dict(list(others.items())[:_MAX_ATTRIBUTES]),
+    )
+
+
+def _first_text(content: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        value = content.get(key)
+        if isinstance(value, list) and value and all(isinstance(line, str) for line in value):
+            value = "\n".join(value)
+        if isinstance(value, str) and value.strip():
+            return value
+    return None

@@ -1,0 +1,89 @@
+"""From a record of a log to an error event, if it tells of an error. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from fixstream.producers.capture import clean_attributes, sdk_name
+from fixstream.producers.safe_text import clean_text
+from fixstream.producers.tail.line_formats import ERROR_LEVELS
+from fixstream.producers.tail.record_assembly import LogRecord
+from fixstream.schemas import limits
+from fixstream.schemas.enums import EventSource
+from fixstream.schemas.records import ErrorEvent
+from fixstream.triage.trace import ParsedTrace, parse_trace
+
+_MAX_MESSAGE_CHARS = 8_192
+_MAX_TRACE_CHARS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class LogOrigin:
+    """Which file a record stands in, and in whose name it is reported."""
+
+    service: str
+    environment: str
+    path: str
+    file_key: str
+    """What stays the same when the file is renamed."""
+
+
+def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -> ErrorEvent | None:
+    """The event of a record that is an error or holds a trace; None for all others.
+
+    Its id is a function of the file, the place in it and the text: what is read a second time
+    after a crash is recognised.
+    """
+    structured_stack = record.line.stack_trace
+    trace = parse_trace(structured_stack or record.text)
+    if trace is None and record.line.level not in ERROR_LEVELS:
+        return None
+    if trace is not None and record.line.level in {"debug", "info"}:
+        # A trace that the application itself thinks little of.
+        return None
+    level = record.line.level
+    return ErrorEvent(
+        event_id=_event_id(record, origin),
+        occurred_at=record.line.time or seen_at,
+        service=origin.service,
+        environment=origin.environment,
+        source=EventSource.LOGGING,
+        error_type=clean_text(_error_type(record, trace) or "", limits.MAX_TITLE_CHARS) or None,
+        message=clean_text(_message(record, trace), _MAX_MESSAGE_CHARS),
+        stack_trace=_stack(record, trace),
+        language=trace.language if trace else None,
+        severity_hint=level if level in {"critical", "emergency"} else None,
+        attributes=clean_attributes(
+            {**record.line.attributes, "log.file.path": origin.path, "log.level": level or ""}
+        ),
+        sdk=sdk_name(),
+    )
+
+
+def _error_type(record: LogRecord, trace: ParsedTrace | None) -> str | None:
+    if record.line.error_type:
+        return record.line.error_type
+    return trace.exceptions[-1].type if trace and trace.exceptions else None
+
+
+def _message(record: LogRecord, trace: ParsedTrace | None) -> str:
+    if trace and trace.exceptions and trace.exceptions[-1].message:
+        return trace.exceptions[-1].message
+    if record.line.stack_trace:
+        return record.line.text
+    return record.text if trace is None else record.text.split("\n", 1)[0]
+
+
+def _stack(record: LogRecord, trace: ParsedTrace | None) -> str | None:
+    if record.line.stack_trace:
+        return clean_text(record.line.stack_trace, _MAX_TRACE_CHARS)
+    return clean_text(record.text, _MAX_TRACE_CHARS) if trace else None
+
+
+def _event_id(record: LogRecord, origin: LogOrigin) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (origin.service, origin.file_key, str(record.first_byte), record.text):
+        digest.update(part.encode("utf-8", "backslashreplace") + b"\x1f")
+    return digest.hexdigest()

@@ -1,0 +1,203 @@
+"""What the lines of a log say, and which of them belong together."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fixstream.producers.tail.line_formats import read_line, time_of
+from fixstream.producers.tail.log_events import LogOrigin, event_from_record
+from fixstream.producers.tail.record_assembly import MAX_LINES, LogRecord, RecordAssembler
+from fixstream.schemas.records import ErrorEvent
+from fixstream.schemas.validation import validate
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ORIGIN = LogOrigin("shop", "test", "/var/log/shop.log", "key")
+
+PYTHON = """Traceback (most recent call last):
+  File "/srv/shop/pay.py", line 7, in pay
+    charge(order)
+  File "/srv/shop/bank.py", line 3, in charge
+    raise KeyError(order)
+KeyError: 'A-1'"""
+CHAINED = f"""{PYTHON}
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/srv/shop/web.py", line 9, in view
+    pay(order)
+shop.PaymentFailed: order A-1"""
+JAVA = """java.lang.IllegalStateException: no seat
+\tat com.shop.Seats.take(Seats.java:12)
+\tat com.shop.Web.post(Web.java:30)
+Caused by: java.sql.SQLException: locked
+\tat org.db.Driver.run(Driver.java:99)
+\t... 2 more"""
+GO = """panic: runtime error: index out of range [3] with length 3
+
+goroutine 1 [running]:
+main.pick(...)
+\t/srv/shop/main.go:12 +0x1d
+main.main()
+\t/srv/shop/main.go:7 +0x1d"""
+
+
+def records(text: str) -> list[LogRecord]:
+    assembler, found, offset = RecordAssembler(), [], 0
+    for line in text.split("\n"):
+        record = assembler.add(read_line(line), offset, offset + len(line) + 1)
+        offset += len(line) + 1
+        if record is not None:
+            found.append(record)
+    last = assembler.finish()
+    return [*found, last] if last else found
+
+
+def events(text: str) -> list[ErrorEvent]:
+    found = [event_from_record(record, ORIGIN, NOW) for record in records(text)]
+    for event in found:
+        if event is not None:
+            validate(event)
+    return [event for event in found if event is not None]
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        ("2026-11-22 12:00:00,123 ERROR [main] shop.Pay - refused", "error"),
+        ("2026-11-22T12:00:00.123Z WARN slow", "warning"),
+        ("[2026-11-22 12:00:00] ERROR in app: Exception on /pay", "error"),
+        ("2026/11/22 12:00:00 [error] 31#31: *1 connect() failed", "error"),
+        ("2026-11-22 12:00:00.123 UTC [99] FATAL:  role does not exist", "critical"),
+        ("2026-11-22 12:00:00 error something", "error"),
+        ("2026-11-22 12:00:00 there was no error at all", None),
+        ("2026-11-22 12:00:00 INFO handled ERROR page", "info"),
+        ("ERROR:root:cannot", "error"),
+        ("[CRITICAL] disk", "critical"),
+        ("E1122 12:00:00.000000    1 controller.go:12] sync failed", "error"),
+        ("ERRORS were found", None),
+        ('level=error msg="cannot dial" addr=10.0.0.1:80', "error"),
+        ('time="2026-11-22T12:00:00Z" level=warning msg=slow', "warning"),
+        ('{"level":"ERROR","message":"x"}', "error"),
+        ('{"severity":"Critical","msg":"x"}', "critical"),
+        ('{"level":50,"msg":"x","time":1795348800000}', "error"),
+        ("<11>1 2026-11-22T12:00:00Z host app 7 - - refused", "error"),
+        ("<14>Nov 22 12:00:00 host app[7]: fine", "info"),
+        ("Nov 22 12:00:00 host app[7]: ERROR refused", "error"),
+        ("2026-11-22T12:00:00.000000000Z stderr F ERROR refused", "error"),
+        (json.dumps({"log": "ERROR refused\n", "stream": "stderr", "time": "x"}), "error"),
+        ("just words", None),
+        ("", None),
+    ],
+)
+def test_a_line_tells_its_level(line: str, level: str | None) -> None:
+    assert read_line(line).level == level
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("2026-11-22T12:00:00Z", NOW),
+        ("2026-11-22 13:00:00,000 +0100", NOW),
+        ("2026/11/22 12:00:00", NOW),
+        (NOW.timestamp(), NOW),
+        (NOW.timestamp() * 1000, NOW),
+        (NOW.timestamp() * 1e9, NOW),
+        ("yesterday", None),
+        (3.0, None),
+        (True, None),
+        (None, None),
+        (float("nan"), None),
+        (float("inf"), None),
+    ],
+)
+def test_times_are_read_in_the_usual_forms(value: object, expected: datetime | None) -> None:
+    assert time_of(value) == expected
+
+
+@pytest.mark.parametrize("trace", [PYTHON, CHAINED, JAVA, GO], ids=["py", "chain", "java", "go"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda trace: trace,
+        lambda trace: f"2026-11-22 12:00:00,000 ERROR shop - failed\n{trace}",
+        lambda trace: "\n".join(f"2026-11-22T12:00:00.0Z stderr F {x}" for x in trace.split("\n")),
+        lambda trace: "\n".join(
+            json.dumps({"log": f"{x}\n", "stream": "stderr"}) for x in trace.split("\n")
+        ),
+        lambda trace: json.dumps({"level": "error", "msg": "failed", "exc_info": trace}),
+        lambda trace: "\n".join(
+            f"Nov 22 12:00:00 host app[7]: {x}" for x in ["ERROR failed", *trace.split("\n")]
+        ),
+    ],
+    ids=["bare", "logged", "cri", "docker", "json", "syslog"],
+)
+def test_a_trace_over_many_lines_is_one_event(trace: str, wrap: object) -> None:
+    assert callable(wrap)
+    noise = "2026-11-22 12:00:01,000 INFO shop - fine"
+    (event,) = events(f"{noise}\n{wrap(trace)}\n{noise}")
+
+    assert event.stack_trace is not None
+    assert event.stack_trace.rstrip().endswith(trace.rsplit("\n", 1)[-1])
+    assert event.error_type is not None
+
+
+def test_two_bare_traces_in_a_row_are_two_events() -> None:
+    found = events(f"starting\n{PYTHON}\n{PYTHON}\nbye")
+
+    assert [event.error_type for event in found] == ["KeyError", "KeyError"]
+    assert len({event.event_id for event in found}) == 2
+
+
+def test_a_message_of_several_lines_stays_whole() -> None:
+    (event,) = events("2026-11-22 12:00:00 ERROR bad config:\nport: 99999\nhost: x\n")
+
+    assert event.message == "2026-11-22 12:00:00 ERROR bad config:\nport: 99999\nhost: x"
+    assert event.occurred_at == NOW
+
+
+def test_a_line_that_docker_split_is_joined() -> None:
+    (event,) = events("2026-11-22T12:00:00Z stderr P ERROR one \n2026-11-22T12:00:00Z stderr F two")
+
+    assert event.message == "ERROR one two"
+
+
+def test_fields_of_a_structured_line_become_attributes() -> None:
+    (event,) = events('{"level":"fatal","msg":"gone","user":"u7","n":3,"error":{"type":"OSError"}}')
+
+    assert (event.message, event.error_type, event.severity_hint) == ("gone", "OSError", "critical")
+    assert event.attributes["user"] == "u7"
+    assert event.attributes["n"] == "3"
+
+
+def test_what_is_no_error_is_no_event() -> None:
+    assert events("2026-11-22 12:00:00 INFO all is well\nplain words\n" + "{broken json") == []
+
+
+def test_a_record_that_never_ends_is_cut() -> None:
+    text = "2026-11-22 12:00:00 ERROR flood\n" + "  more\n" * (MAX_LINES * 3)
+
+    assert len(records(text)) >= 3
+
+
+def test_the_same_record_has_the_same_id_and_no_other_has() -> None:
+    first, again = events(PYTHON)[0], events(PYTHON)[0]
+    moved = events(f"x\n{PYTHON}")[0]
+
+    assert first.event_id == again.event_id != moved.event_id
+
+
+@given(st.lists(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n"))))
+def test_no_lines_break_the_reader_and_none_is_lost(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    found = records(text)
+
+    assert sum(record.text.count("\n") + 1 for record in found) <= len(lines) + 1
+    offsets = [record.first_byte for record in found]
+    assert offsets == sorted(offsets)
+    events(text)
