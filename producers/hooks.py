@@ -31,14 +31,16 @@ class InterpreterHooks:
         self._previous_threading = threading.excepthook
         self._log_tap: _LogTap | None = None
 
-    def install(self, *, with_logging: bool) -> None:
-        """Put the hooks in; with `with_logging` every logger's records are seen as well."""
+    def install(self) -> None:
+        """Put in the hooks for what nobody catches."""
         self._previous_sys, sys.excepthook = sys.excepthook, self._on_uncaught
         self._previous_threading = threading.excepthook
         threading.excepthook = self._on_thread_failure
-        if with_logging:
-            self._log_tap = _LogTap(ErrorEventHandler(reporter=self._reporter()))
-            self._log_tap.install()
+
+    def install_logging(self) -> None:
+        """See every logger's records as well."""
+        self._log_tap = _LogTap(ErrorEventHandler(reporter=self._reporter()))
+        self._log_tap.install()
 
     def remove(self) -> None:
         """Take out what is still ours; hooks that others put over ours stay."""

@@ -64,8 +64,10 @@ class Installation:
 
     def install(self) -> None:
         """Put the hooks in that the options ask for."""
+        if self._options.logging:
+            self._hooks.install_logging()
         if self._options.hooks:
-            self._hooks.install(with_logging=self._options.logging)
+            self._hooks.install()
             self.watch_running_loop()
 
     def watch_running_loop(self) -> None:

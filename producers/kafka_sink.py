@@ -146,13 +146,17 @@ class KafkaSink:
 
 
 def default_collaborators(settings: KafkaSettings, config: KafkaSinkConfig) -> Collaborators:
-    """The real ones; what is slow to make is made on the worker's thread, when it is needed."""
-    from fixstream.schemas.codec import encode
+    """The real ones; what is slow to make is made on the worker's thread, when it is needed.
+
+    Raises:
+        Misconfigured: A Schema Registry is named, but what it takes is not installed.
+    """
+    from fixstream.runtime.registry import make_codec
 
     return Collaborators(
         connect=lambda: _quiet_producer(settings, config),
         scrub=lambda event: _scrubber().scrub_event(event),
-        encode=encode,
+        encode=make_codec(settings).encode,
         clock=SystemClock(),
     )
 

@@ -198,8 +198,8 @@ def import_solutions(
 def make_publisher(settings: KafkaSettings, clock: Clock) -> Publisher:
     """A publisher that connects when it is first used."""
     from fixstream.runtime.kafka import RecordPublisher, make_producer
-    from fixstream.schemas.codec import Codec
+    from fixstream.runtime.registry import make_codec
 
     return RecordPublisher(
-        make_producer(settings), Codec(), ce_source="fixstream/producers", clock=clock
+        make_producer(settings), make_codec(settings), ce_source="fixstream/producers", clock=clock
     )

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fixstream.producers import host_log
 from fixstream.producers.drops import DropReason
 from fixstream.runtime.clock import Clock
-from fixstream.schemas.errors import InvalidRecord, TooLarge
+from fixstream.schemas.errors import InvalidRecord, RetryLater, TooLarge
 from fixstream.schemas.headers import message_headers
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.validation import validate
@@ -78,6 +78,10 @@ def pack(event: ErrorEvent, packing: Packing) -> Parcel | DropReason:
         return DropReason.TOO_LARGE
     except InvalidRecord:
         return DropReason.INVALID
+    except RetryLater as error:
+        # The Schema Registry does not answer.
+        host_log.warn_once(UNDELIVERED, error=type(error).__name__)
+        return DropReason.SEND_FAILED
     except Exception as error:  # noqa: BLE001 -- loop edge: the worker survives, the event is counted
         host_log.swallowed("scrubbing and encoding", error)
         return DropReason.FAILED

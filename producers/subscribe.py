@@ -13,6 +13,7 @@ import structlog
 from confluent_kafka import Message
 
 from fixstream.runtime.kafka import consume_batch, decode_message, headers_of, make_consumer
+from fixstream.runtime.registry import make_codec
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import Domain, Severity
@@ -87,7 +88,7 @@ def subscribe(
         **wanted: As `FixFilter`: `service`, `severity_at_least`, `domain`.
     """
     fix_filter = FixFilter(**wanted)
-    codec = Codec()
+    codec = make_codec(settings)
     consumer = make_consumer(
         settings,
         group_id,

@@ -243,3 +243,12 @@ def test_hooks_and_logging_can_be_left_out(sink: MemorySink) -> None:
 
     assert sys.excepthook is hook
     assert sink.events == ()
+
+
+def test_logging_is_seen_without_the_other_hooks(sink: MemorySink) -> None:
+    hook = sys.excepthook
+    init("shop", sink=sink, hooks=False)
+    logging.getLogger("shop").error("captured")
+
+    assert sys.excepthook is hook
+    assert len(sink.events) == 1
