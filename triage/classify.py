@@ -74,7 +74,7 @@ def _labels(entry: dict[str, object]) -> tuple[tuple[str, Label], ...]:
         raise ValueError(f"rule {name!r}: unknown key {sorted(unknown)[0]!r}")
     try:
         return tuple(
-            (field, Label(_VALUES[field](entry[field]).value, LabelSource.RULE, confidence))
+            (field, Label(_VALUES[field](str(entry[field])).value, LabelSource.RULE, confidence))
             for field in _FIELDS
             if field in entry
         )
@@ -144,8 +144,11 @@ def classify(event: ErrorEvent, trace: ParsedTrace | None, book: RuleBook | None
     for exception in trace.exceptions if trace is not None else ():
         types.append(exception.type or "")
         texts.append(exception.message[:MAX_TEXT_CHARS])
+    matching = book.matching(types, "\n".join(texts))
+    if not matching and event.severity_hint is None and event.domain_hint is None:
+        return _IN_DOUBT
     best: dict[str, Label] = {}
-    for index in sorted(book.matching(types, "\n".join(texts))):
+    for index in sorted(matching):
         for field, label in book.rules[index].labels:
             if field not in best or label.confidence > best[field].confidence:
                 best[field] = label

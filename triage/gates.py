@@ -39,7 +39,7 @@ class Gates:
         Raises:
             MemoryError: The search could not be finished.
         """
-        found = self._set.Match(text)
+        found: list[int] | None = self._set.Match(text)
         if not found or found[-1] != self._watch:
             found = sorted(found or ())
             if not found or found[-1] != self._watch:

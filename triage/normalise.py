@@ -16,7 +16,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (
         "time",
         (
-            r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+            r"\b\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"
             r"|\b\d\d?:\d\d:\d\d(?:[.,]\d+)?\b"
         ),
     ),
@@ -30,13 +30,22 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("n", r"[+-]?\b\d+(?:[.,]\d+)*|(?<=[A-Za-z_-])\d+"),
 )
 _ALL = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _RULES))
-_SPACE = re.compile(r"\s+")
+_SPOKEN = re.compile(r"(?:<time> ?){2,}")
+
+
+def _stand_in(found: re.Match[str]) -> str:
+    return f"<{found.lastgroup}>"
 
 
 def normalise(message: str) -> str:
     """Returns `message` with its changing parts replaced and white space collapsed.
 
-    Normalising twice gives the same as once.
+    Normalising twice gives the same as once. Words of letters only, which most are, are not looked
+    at: none of the rules could touch them.
     """
-    text = _ALL.sub(lambda match: f"<{match.lastgroup}>", message[:MAX_MESSAGE_CHARS])
-    return _SPACE.sub(" ", text).strip()
+    words = [
+        word if word.isalpha() else _ALL.sub(_stand_in, word)
+        for word in message[:MAX_MESSAGE_CHARS].split()
+    ]
+    text = " ".join(words)
+    return _SPOKEN.sub("<time> ", text).rstrip() if text.count("<time>") > 1 else text

@@ -10,13 +10,13 @@ Fails closed: a text that cannot be judged is replaced as a whole. Keeps no text
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from fixstream.schemas.records import ErrorEvent, Provenance
+from fixstream.schemas.records import ErrorEvent
+from fixstream.triage.event_texts import main_texts, other_texts, with_texts
 from fixstream.triage.gates import Gates
 from fixstream.triage.secrets import assignments, personal, places, values, vendors
-from fixstream.triage.secrets.keys import Trust, judge
 from fixstream.triage.secrets.model import Detector, Find
 
 SCRUBBER_VERSION = "scrub-1"
@@ -26,7 +26,7 @@ FAILED = "[scrub_failed]"
 """Stands for a whole text that could not be judged."""
 
 _BORDER_BYTE = b"\x1e"
-_BORDER = b"\n\x1e\n"
+_BORDER = "\n\x1e\n"
 """Stands between the texts of an event; no detector reaches over it."""
 _MAX_PASSES = 8
 _MAX_REPEATED = 32
@@ -109,38 +109,36 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """Returns `text` without secrets; placeholders are numbered within this text."""
-        return self._scrub_all([text])[0]
+        return self.scrub_texts([text])[0]
 
     def scrub_event(self, event: ErrorEvent) -> ErrorEvent:
         """Returns the event with all its texts scrubbed under one numbering.
 
         Ids (event, trace, span), service and times stay as they are.
         """
-        texts = _texts_of(event)
-        clean = self._scrub_all(texts)
-        return _with_texts(event, clean)
+        clean = self.scrub_texts([*main_texts(event), *other_texts(event)])
+        return with_texts(event, clean, language=event.language, scrubber=SCRUBBER_VERSION)
 
-    def _scrub_all(self, texts: Sequence[str]) -> list[str]:
+    def scrub_texts(self, texts: list[str]) -> list[str]:
+        """Returns the texts scrubbed under one numbering; the same list if nothing was found."""
         try:
             return self._replaced(texts)
         except Exception:  # noqa: BLE001  Fails closed: no text may leave that was not judged.
             return [FAILED if text else text for text in texts]
 
-    def _replaced(self, texts: Sequence[str]) -> list[str]:
+    def _replaced(self, texts: list[str]) -> list[str]:
         """Scrubs the texts as one buffer, or one by one where their borders would not survive."""
-        buffers = [text.encode("utf-8", "surrogatepass") for text in texts]
+        whole = _BORDER.join(texts).encode("utf-8", "surrogatepass")
         numbering = Numbering()
-        if not any(_BORDER_BYTE in buffer for buffer in buffers):
-            whole = _BORDER.join(buffers)
-            numbering.reserve(whole)
+        numbering.reserve(whole)
+        if whole.count(_BORDER_BYTE) == len(texts) - 1:
             clean = self._cleaned(whole, numbering)
             if clean is whole:
-                return list(texts)
-            parts = clean.split(_BORDER)
+                return texts
+            parts = clean.decode("utf-8", "surrogatepass").split(_BORDER)
             if len(parts) == len(texts):
-                return [part.decode("utf-8", "surrogatepass") for part in parts]
-        for buffer in buffers:
-            numbering.reserve(buffer)
+                return parts
+        buffers = [text.encode("utf-8", "surrogatepass") for text in texts]
         return [
             self._cleaned(buffer, numbering).decode("utf-8", "surrogatepass") for buffer in buffers
         ]
@@ -174,56 +172,3 @@ def _replace(buffer: bytes, finds: list[Find], numbering: Numbering) -> bytes:
         position = find.end
     pieces.append(buffer[position:])
     return b"".join(pieces)
-
-
-def _texts_of(event: ErrorEvent) -> list[str]:
-    provenance = event.provenance
-    return [
-        event.message,
-        event.stack_trace or "",
-        event.error_type or "",
-        event.release or "",
-        event.environment,
-        event.severity_hint or "",
-        event.domain_hint or "",
-        event.correlation_id or "",
-        provenance.url if provenance else "",
-        (provenance.author or "") if provenance else "",
-        *(
-            f"{key}={value}" if _names_secret(key) else value
-            for key, value in event.attributes.items()
-        ),
-    ]
-
-
-def _names_secret(key: str) -> bool:
-    return judge(key[-120:]).trust is Trust.STRONG
-
-
-def _with_texts(event: ErrorEvent, clean: list[str]) -> ErrorEvent:
-    provenance = event.provenance
-    if provenance is not None:
-        provenance = Provenance(
-            url=clean[8],
-            author=clean[9] if provenance.author is not None else None,
-            license=provenance.license,
-            retrieved_at=provenance.retrieved_at,
-        )
-    attributes: Mapping[str, str] = {
-        key: text.removeprefix(f"{key}=") if _names_secret(key) else text
-        for key, text in zip(event.attributes, clean[10:], strict=True)
-    }
-    return replace(
-        event,
-        message=clean[0],
-        stack_trace=None if event.stack_trace is None else clean[1],
-        error_type=None if event.error_type is None else clean[2],
-        release=None if event.release is None else clean[3],
-        environment=clean[4],
-        severity_hint=None if event.severity_hint is None else clean[5],
-        domain_hint=None if event.domain_hint is None else clean[6],
-        correlation_id=None if event.correlation_id is None else clean[7],
-        provenance=provenance,
-        attributes=attributes,
-        scrubber=SCRUBBER_VERSION,
-    )

@@ -7,7 +7,7 @@ Traces inside log lines are found behind the lines' own prefixes. The time is li
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from fixstream.triage.gates import Gates
 from fixstream.triage.traces import (
@@ -59,8 +59,8 @@ _SHORT_PREFIX = re.compile(
 )
 
 
-def _parsed(text: str) -> ParsedTrace | None:
-    for index in _GATES.open(text.encode("utf-8", "surrogatepass")):
+def _parsed(text: str, opened: Iterable[int]) -> ParsedTrace | None:
+    for index in opened:
         language, _, parse = _PARSERS[index]
         exceptions = parse(text)
         if exceptions:
@@ -69,17 +69,30 @@ def _parsed(text: str) -> ParsedTrace | None:
     return None
 
 
+def _open(text: str) -> list[int]:
+    return _GATES.open(text.encode("utf-8", "surrogatepass"))
+
+
+def _is_escaped(text: str) -> bool:
+    """Tells whether the line breaks are written out, as in JSON."""
+    escaped = text.count("\\n")
+    return escaped > 2 and text.count("\n") < escaped
+
+
 def _plain_lines(text: str) -> str:
     """Takes away what a logger, a container or JSON put around the lines."""
-    if text.count("\\n") > 2 and text.count("\n") < text.count("\\n"):
+    if _is_escaped(text):
         text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
     return _SHORT_PREFIX.sub("", _LOG_PREFIX.sub("", text))
 
 
 def parse_trace(text: str) -> ParsedTrace | None:
     """Returns the trace in `text`, or None when there is none."""
-    found = _parsed(text)
+    opened = _open(text)
+    found = _parsed(text, opened) if opened else None
     if found is not None and any(len(exception.frames) > 1 for exception in found.exceptions):
         return found
+    if not opened and not _is_escaped(text):
+        return None
     plain = _plain_lines(text)
-    return (_parsed(plain) or found) if plain != text else found
+    return (_parsed(plain, _open(plain)) or found) if plain != text else found

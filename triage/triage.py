@@ -6,10 +6,14 @@ everywhere. Does no I/O and reads no clock.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from fixstream.schemas.records import ErrorEvent, Labels
 from fixstream.triage.classify import classify
+from fixstream.triage.event_texts import NUM_MAIN, main_texts, other_texts, with_texts
 from fixstream.triage.fingerprint import FINGERPRINT_VERSION, fingerprint
 from fixstream.triage.scrub import SCRUBBER_VERSION, Scrubber
 from fixstream.triage.title import title
@@ -23,6 +27,10 @@ MAX_TRACE_CHARS = 256 * 1024
 _CUT = "\n[... cut ...]\n"
 
 
+_MAX_KEPT_CHARS = 16 * 1024
+"""Larger errors are judged anew each time, so that the memory of judgements stays bounded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Triage:
     """All that triage found out about one event; `event` is scrubbed."""
@@ -32,6 +40,43 @@ class Triage:
     title: str
     labels: Labels
     trace: ParsedTrace | None
+
+
+class _Judgement(NamedTuple):
+    """What two events with the same main texts have in common."""
+
+    language: str | None
+    fingerprint: str
+    title: str
+    labels: Labels
+    trace: ParsedTrace | None
+
+
+_Key = tuple[str, str, str, str, str, str]
+
+
+class _Recent:
+    """The judgements of the last clean errors: most errors of a stream repeat. Thread-safe."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[_Key, _Judgement] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: _Key) -> _Judgement | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: _Key, judgement: _Judgement) -> None:
+        if sum(map(len, key)) > _MAX_KEPT_CHARS:
+            return
+        with self._lock:
+            self._kept[key] = judgement
+            if len(self._kept) > self._size:
+                self._kept.popitem(last=False)
 
 
 def cut(text: str, limit: int) -> str:
@@ -54,22 +99,48 @@ def _bounded(event: ErrorEvent) -> ErrorEvent:
 
 
 class Triager:
-    """Judges events with one scrubber. Safe to share between threads."""
+    """Judges events with one scrubber. Safe to share between threads.
 
-    def __init__(self, scrubber: Scrubber | None = None) -> None:
-        """Stores the scrubber; None takes one with the default settings."""
+    What it remembers of earlier events saves work and never changes an answer: only errors in
+    whose main texts nothing was to scrub are kept, so that no secret stays in memory.
+    """
+
+    def __init__(self, scrubber: Scrubber | None = None, *, num_kept: int = 2048) -> None:
+        """Stores the scrubber (None: one with default settings) and how many judgements to keep."""
         self._scrubber = scrubber or Scrubber()
+        self._recent = _Recent(num_kept)
 
     def triage(self, event: ErrorEvent) -> Triage:
         """Returns the judgement; never raises on any text."""
-        clean = self._scrubber.scrub_event(_bounded(event))
-        trace = parse_trace(clean.stack_trace) if clean.stack_trace else parse_trace(clean.message)
-        if trace is not None and clean.language is None:
-            clean = replace(clean, language=trace.language)
+        event = _bounded(event)
+        texts = main_texts(event)
+        key: _Key = (*texts, event.language or "")  # type: ignore[assignment]
+        known = self._recent.get(key)
+        if known is not None:
+            others = self._scrubber.scrub_texts(other_texts(event))
+            clean = with_texts(
+                event, [*texts, *others], language=known.language, scrubber=SCRUBBER_VERSION
+            )
+            return Triage(clean, known.fingerprint, known.title, known.labels, known.trace)
+        all_clean = self._scrubber.scrub_texts([*texts, *other_texts(event)])
+        judged = self._judge(event, all_clean)
+        if all_clean[:NUM_MAIN] == texts:
+            language = judged.event.language
+            self._recent.put(
+                key,
+                _Judgement(language, judged.fingerprint, judged.title, judged.labels, judged.trace),
+            )
+        return judged
+
+    @staticmethod
+    def _judge(event: ErrorEvent, clean: list[str]) -> Triage:
+        trace = parse_trace(clean[1]) if clean[1] else parse_trace(clean[0])
+        language = event.language or (trace.language if trace is not None else None)
+        scrubbed = with_texts(event, clean, language=language, scrubber=SCRUBBER_VERSION)
         return Triage(
-            event=clean,
-            fingerprint=fingerprint(clean, trace),
-            title=title(clean, trace),
-            labels=classify(clean, trace),
+            event=scrubbed,
+            fingerprint=fingerprint(scrubbed, trace),
+            title=title(scrubbed, trace),
+            labels=classify(scrubbed, trace),
             trace=trace,
         )

@@ -1,0 +1,130 @@
+"""One pass over one event: everything agrees, repeats change nothing, sizes are bounded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixstream.schemas.enums import EventSource
+from fixstream.schemas.records import ErrorEvent
+from fixstream.triage.scrub import SCRUBBER_VERSION, Scrubber
+from fixstream.triage.triage import MAX_MESSAGE_CHARS, MAX_TRACE_CHARS, TRIAGE_VERSION, Triager, cut
+
+SCRUBBER = Scrubber()
+TRACE = """Traceback (most recent call last):
+  File "/srv/shop/api.py", line 40, in order
+    connect("db", password="swordfish")
+  File "/srv/shop/db.py", line 12, in connect
+    raise ConnectionRefusedError(111, "Connection refused")
+ConnectionRefusedError: [Errno 111] Connection refused
+"""
+
+
+def event(
+    message: str = "order failed", stack_trace: str | None = TRACE, **more: str
+) -> ErrorEvent:
+    """Returns an event with these texts."""
+    return ErrorEvent(
+        event_id="e-1", occurred_at=datetime(2026, 11, 22, tzinfo=UTC), service="shop", environment="prod",
+        source=EventSource.MIDDLEWARE, message=message, stack_trace=stack_trace, **more,
+    )  # fmt: skip
+
+
+def test_one_pass_finds_everything() -> None:
+    found = Triager(SCRUBBER).triage(event(error_type="ConnectionRefusedError"))
+    assert found.event.scrubber == SCRUBBER_VERSION
+    assert 'password="[password]"' in (found.event.stack_trace or "")
+    assert found.event.language == "python"
+    assert found.title == "ConnectionRefusedError: order failed"
+    assert found.labels.category.value == "connection"
+    assert found.trace is not None
+    assert found.trace.root.frames[0].function == "connect"
+    assert SCRUBBER_VERSION in TRIAGE_VERSION
+
+
+def test_a_trace_inside_the_message_is_found() -> None:
+    found = Triager(SCRUBBER).triage(event(message=f"it broke\n{TRACE}", stack_trace=None))
+    assert found.trace is not None
+    assert found.fingerprint == Triager(SCRUBBER).triage(event()).fingerprint
+
+
+def test_a_secret_does_not_split_a_group() -> None:
+    triager = Triager(SCRUBBER)
+    one = triager.triage(event(message="login of alice@example.org failed", stack_trace=None))
+    two = triager.triage(event(message="login of bob@example.com failed", stack_trace=None))
+    assert one.fingerprint == two.fingerprint
+
+
+_TEXTS = st.sampled_from(
+    [
+        "order failed",
+        "password=swordfish",
+        "token of bob@example.org",
+        "",
+        TRACE,
+        "timed out after 5 s",
+    ]
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            _TEXTS,
+            st.one_of(st.none(), _TEXTS),
+            st.sampled_from(["", "id of bob@example.org", "x"]),
+        ),
+        max_size=12,
+    )
+)
+def test_what_it_remembers_never_changes_an_answer(
+    stream: list[tuple[str, str | None, str]],
+) -> None:
+    remembering = Triager(SCRUBBER, num_kept=3)
+    for number, (message, stack, note) in enumerate(stream):
+        given_event = replace(
+            event(message, stack), event_id=str(number), attributes={"note": note}
+        )
+        assert remembering.triage(given_event) == Triager(SCRUBBER).triage(given_event)
+
+
+def test_it_remembers_no_secret() -> None:
+    triager = Triager(SCRUBBER)
+    triager.triage(event(message="password=swordfish"))
+    assert not triager._recent._kept
+    triager.triage(event(message="order failed", stack_trace=None))
+    assert len(triager._recent._kept) == 1
+
+
+@pytest.mark.parametrize(("size", "limit"), [(10, 100), (100, 100), (101, 100), (5000, 100)])
+def test_cut_keeps_head_and_tail(size: int, limit: int) -> None:
+    text = "".join(chr(97 + place % 26) for place in range(size))
+    short = cut(text, limit)
+    assert len(short) <= limit
+    assert (
+        short == text
+        if size <= limit
+        else short.startswith(text[:40]) and short.endswith(text[-40:])
+    )
+
+
+def test_huge_texts_are_cut_before_the_work() -> None:
+    found = Triager(SCRUBBER).triage(
+        event(message="m" * 10_000_000, stack_trace="s" * 10_000_000 + TRACE)
+    )
+    assert len(found.event.message) <= MAX_MESSAGE_CHARS
+    assert len(found.event.stack_trace or "") <= MAX_TRACE_CHARS + 100
+    assert found.trace is not None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=300), st.one_of(st.none(), st.text(max_size=300)))
+def test_no_text_breaks_it(message: str, stack: str | None) -> None:
+    triager = Triager(SCRUBBER)
+    found = triager.triage(event(message, stack))
+    assert triager.triage(found.event).event == found.event
