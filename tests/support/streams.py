@@ -61,7 +61,8 @@ def send_raw(
     headers: Sequence[tuple[str, bytes]] = (),
 ) -> None:
     """Publishes (key, value) pairs to one raw partition, in order."""
-    producer = Producer({**kafka.client_config(), "enable.idempotence": True, "linger.ms": 5})
+    options = {"enable.idempotence": True, "linger.ms": 5, "message.max.bytes": 1_048_576}
+    producer = Producer({**kafka.client_config(), **options})
     topic = kafka.topic(ERRORS_RAW)
     for key, value in values:
         while True:

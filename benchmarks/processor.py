@@ -1,0 +1,174 @@
+"""Events a second of one processor worker through the real broker, beside its yardsticks.
+
+Two mixes: texts never seen before, and one where four of five came before. Beside the worker, in
+the same run: the same pure functions in a bare confluent-kafka loop, and in Quix Streams where
+`FIXSTREAM_BENCH_QUIX_PYTHON` names a Python that has it. The rate is taken from the timestamps of
+the triaged records, so start-up does not count; all of them must be there.
+
+    python benchmarks/processor.py [--events 20000] [--history FILE] [--workers]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / ".namespace")]
+
+from benchmarks.processor_loops import corpus  # noqa: E402
+from benchmarks.reporting import keep  # noqa: E402
+from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker  # noqa: E402
+from fixstream.runtime.kafka import make_producer  # noqa: E402
+from fixstream.runtime.settings import KafkaSettings  # noqa: E402
+from fixstream.runtime.topics_admin import TopicsSettings, apply_topics, plan_topic  # noqa: E402
+from fixstream.schemas.codec import encode  # noqa: E402
+from fixstream.schemas.records import ErrorEvent  # noqa: E402
+from fixstream.schemas.topics import ERRORS_RAW, ERRORS_TRIAGED  # noqa: E402
+from fixstream.streams.settings import faust_topics  # noqa: E402
+
+HISTORY = Path("/work/shared/data/history_dev.jsonl.gz")
+RUN_TIMEOUT_S = 300.0
+LOOPS = Path(__file__).parent / "processor_loops"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to run the processor's functions."""
+
+    name: str
+    argv: Sequence[str]
+    ends_itself: bool = True
+
+
+def main() -> int:
+    """Runs every contender on every mix, prints and keeps the figures."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--events", type=int, default=20_000)
+    options.add_argument("--rounds", type=int, default=2)
+    options.add_argument("--history", type=Path, default=HISTORY)
+    given = options.parse_args()
+    if not given.history.exists():
+        print(f"skipped: no history file at {given.history}; name one with --history")
+        return 0
+    mixes: dict[str, Callable[[Path], Iterator[ErrorEvent]]] = {
+        "unseen": corpus.unseen,
+        "four_of_five_repeat": corpus.repeating,
+    }
+    figures: dict[str, dict[str, float]] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedBroker(BrokerSettings(data_folder=Path(folder), port=0)) as broker,
+    ):
+        for name, mix in mixes.items():
+            events = corpus.take(mix(given.history), given.events)
+            figures[name] = measure(broker.bootstrap_servers, name, events, given.rounds)
+    keep("processor", {"events": given.events, "events_per_second": figures})
+    return 0
+
+
+def contenders(num_events: int) -> list[Contender]:
+    """The worker and the yardsticks that can run here."""
+    found = [
+        Contender("fixstream_worker", [sys.executable, "-m", "fixstream.streams"], False),
+        Contender("bare_loop", [sys.executable, str(LOOPS / "bare.py"), str(num_events)]),
+    ]
+    quix = os.environ.get("FIXSTREAM_BENCH_QUIX_PYTHON")
+    if quix:
+        found.append(Contender("quix_streams", [quix, str(LOOPS / "quix.py"), str(num_events)]))
+    else:
+        print("quix_streams skipped: FIXSTREAM_BENCH_QUIX_PYTHON is not set")
+    return found
+
+
+def measure(servers: str, mix: str, events: list[ErrorEvent], num_rounds: int) -> dict[str, float]:
+    """Events a second of each contender (the median of the rounds), and the worker's ratios."""
+    rates: dict[str, list[float]] = {}
+    for round_number in range(num_rounds):
+        for contender in contenders(len(events)):
+            prefix = f"bench.{mix}.{contender.name}.{round_number}."
+            kafka = KafkaSettings(bootstrap_servers=servers, topic_prefix=prefix)
+            rate = run_one(contender, kafka, events)
+            print(
+                f"{mix} round {round_number + 1} {contender.name}: {rate:,.0f} events/s", flush=True
+            )
+            rates.setdefault(contender.name, []).append(rate)
+    figures = {name: round(statistics.median(found)) for name, found in rates.items()}
+    worker = figures["fixstream_worker"]
+    ratios = {
+        f"worker_to_{name}": round(worker / rate, 2)
+        for name, rate in figures.items()
+        if name != "fixstream_worker"
+    }
+    return {**figures, **ratios}
+
+
+def run_one(contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]) -> float:
+    """Fills fresh topics, lets the contender work through them, and takes its rate."""
+    topics = TopicsSettings(partitions=1)
+    extra = [plan_topic(topic, kafka, topics) for topic in faust_topics()]
+    apply_topics(kafka, topics, extra=extra)
+    publish(kafka, events)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT / '.namespace'}",
+        "FIXSTREAM_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "FIXSTREAM_TOPIC_PREFIX": kafka.topic_prefix,
+        "FIXSTREAM_STREAMS_METRICS_PORT": "0",
+        "FIXSTREAM_LOG_LEVEL": "WARNING",
+        "FIXSTREAM_STREAMS_DATA_DIR": tempfile.gettempdir() + "/fixstream-bench",
+    }
+    process = subprocess.Popen(contender.argv, env=environment)
+    try:
+        return rate_of(kafka, len(events))
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def publish(kafka: KafkaSettings, events: list[ErrorEvent]) -> None:
+    """Puts the events into the raw topic."""
+    producer = make_producer(kafka, linger_ms=20)
+    for event in events:
+        while len(producer) > 20_000:
+            producer.poll(0.05)
+        producer.produce(kafka.topic(ERRORS_RAW), key=event.service.encode(), value=encode(event))
+    assert producer.flush(60) == 0
+
+
+def rate_of(kafka: KafkaSettings, num_events: int) -> float:
+    """Waits for all triaged records; events a second between the first and the last of them."""
+    config = {**kafka.client_config(), "group.id": "bench", "enable.auto.commit": False}
+    partition = TopicPartition(kafka.topic(ERRORS_TRIAGED), 0, 0)
+    deadline = time.monotonic() + RUN_TIMEOUT_S
+    with closing(Consumer(config)) as consumer:
+        while consumer.get_watermark_offsets(partition, timeout=10)[1] < num_events:
+            assert time.monotonic() < deadline, "the contender did not finish"
+            time.sleep(0.5)
+        first = timestamp_at(consumer, partition, 0)
+        last = timestamp_at(consumer, partition, num_events - 1)
+    return (num_events - 1) / ((last - first) / 1000)
+
+
+def timestamp_at(consumer: Consumer, partition: TopicPartition, offset: int) -> int:
+    """When the record at this offset was sent, in milliseconds."""
+    consumer.assign([TopicPartition(partition.topic, partition.partition, offset)])
+    message = consumer.poll(10)
+    assert message is not None
+    assert message.error() is None
+    return int(message.timestamp()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What `benchmarks/processor.py` runs beside the processor; no benchmarks of their own."""

@@ -1,0 +1,209 @@
+"""The processor as a process on a real broker: crashes, rebalances, poison, broker restarts.
+
+The books are kept by the topics themselves: the audit's ledger reads them back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from fixstream.cli.audit.ledger import AuditReport, Ledger, PartitionSpan
+from fixstream.runtime.broker import EmbeddedBroker
+from fixstream.runtime.process import GuardedProcess
+from fixstream.runtime.settings import KafkaSettings
+from fixstream.schemas.codec import decode
+from fixstream.schemas.records import ErrorEvent, TrainingBatch, TriagedError
+from fixstream.schemas.topics import ERRORS_DLQ, ERRORS_RAW, ERRORS_TRIAGED, TRAINING_BATCHES
+from fixstream.schemas.validation import validate
+from support.deadlines import eventually
+from support.kafka import Kafka, unique_prefix
+from support.streams import (
+    committed_offset,
+    create_topics,
+    error_event,
+    read_topic,
+    send_events,
+    send_raw,
+)
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+GROUP = "streams"
+KINDS = ("refused", "timed out", "denied", "missing", "reset", "full", "late")
+
+
+def events(num_events: int, first: int = 0) -> Iterator[ErrorEvent]:
+    for number in range(first, first + num_events):
+        kind = KINDS[number % len(KINDS)]
+        error_type = f"Kind{number % 61}Error"
+        yield error_event(f"e{number}", message=f"connection {kind}", error_type=error_type)
+
+
+@contextmanager
+def worker(kafka: KafkaSettings, folder: Path, **settings: str) -> Iterator[GuardedProcess]:
+    environment = {
+        **os.environ,
+        "FIXSTREAM_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "FIXSTREAM_TOPIC_PREFIX": kafka.topic_prefix,
+        "FIXSTREAM_STREAMS_METRICS_PORT": "0",
+        "FIXSTREAM_STREAMS_DATA_DIR": str(folder / "faust"),
+        "FIXSTREAM_STREAMS_WINDOW_MAX_AGE_S": "0.5",
+        "FIXSTREAM_LOG_FORMAT": "json",
+        **settings,
+    }
+    argv = [sys.executable, "-m", "fixstream.streams"]
+    with GuardedProcess(argv, log_file=folder / "worker.log", env=environment) as process:
+        yield process
+
+
+def wait_for_commit(kafka: KafkaSettings, expected: Mapping[int, int], timeout_s: float) -> None:
+    def all_committed() -> bool:
+        group = kafka.topic_prefix + GROUP
+        found = {p: committed_offset(kafka, group, p) for p in expected}
+        assert found == expected
+        return True
+
+    eventually(all_committed, timeout_s)
+
+
+def audit(kafka: KafkaSettings, num_events: Mapping[int, int]) -> AuditReport:
+    """Reads everything back, checks each record, and balances the books."""
+    ledger = Ledger([PartitionSpan(p, 0, n) for p, n in num_events.items()])
+    for message in read_topic(kafka, kafka.topic(ERRORS_TRIAGED)):
+        triaged = decode(message.value() or b"", TriagedError)
+        validate(triaged)
+        ledger.add_triaged(triaged.origin.partition, triaged.origin.offset)
+    for message in read_topic(kafka, kafka.topic(TRAINING_BATCHES)):
+        batch = decode(message.value() or b"", TrainingBatch)
+        validate(batch)
+        ledger.add_batch(batch)
+    for message in read_topic(kafka, kafka.topic(ERRORS_DLQ)):
+        headers = dict(message.headers() or [])
+        partition = int(headers["fixstream-dlq-partition"] or b"")
+        ledger.add_dead_letter(partition, int(headers["fixstream-dlq-offset"] or b""))
+    return ledger.report()
+
+
+def triaged_at_least(kafka: KafkaSettings, num_events: int) -> bool:
+    return len(read_topic(kafka, kafka.topic(ERRORS_TRIAGED))) >= num_events
+
+
+def owns_partitions(process: GuardedProcess) -> bool:
+    lines = [json.loads(line) for line in process.tail(200) if line.startswith("{")]
+    return any(line["event"] == "partitions assigned" and line["partitions"] for line in lines)
+
+
+def test_everything_ends_somewhere_and_a_stop_is_clean(kafka: Kafka, tmp_path: Path) -> None:
+    settings = kafka.settings
+    create_topics(settings)
+    with worker(settings, tmp_path) as process:
+        send_events(settings, events(500))
+        send_raw(settings, [(b"k", b"junk"), (b"k", None), (None, b"\xc3\x01" + b"\xff" * 30)])
+        wait_for_commit(settings, {0: 503}, 60)
+        send_events(settings, events(7, 500))
+        eventually(lambda: triaged_at_least(settings, 507), 20)
+        assert process.terminate(20) == 0, process.tail()
+    report = audit(settings, {0: 510})
+    assert report.is_clean, report.unaccounted
+    assert report.num_dead_lettered == 3
+    assert report.num_repeated == 0
+    assert committed_offset(settings, settings.topic_prefix + GROUP) == 510
+    letters = {m.value() for m in read_topic(settings, settings.topic(ERRORS_DLQ))}
+    assert letters == {b"junk", None, b"\xc3\x01" + b"\xff" * 30}
+
+
+def test_kill_and_restart_lose_nothing_and_groups_are_remembered(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    settings = kafka.settings
+    create_topics(settings)
+    send_events(settings, events(4000))
+    for at_least in (50, 1500):
+        with worker(settings, tmp_path) as process:
+            eventually(lambda n=at_least: triaged_at_least(settings, n), 60)  # type: ignore[misc]
+            os.kill(process.pid, signal.SIGKILL)
+            assert process.wait(10) == -signal.SIGKILL
+    send_events(settings, events(100, 4000))
+    with worker(settings, tmp_path):
+        wait_for_commit(settings, {0: 4100}, 90)
+    report = audit(settings, {0: 4100})
+    assert report.is_clean, report.unaccounted
+    last: dict[str, int] = {}
+    new_at: dict[str, set[int]] = {}
+    for message in read_topic(settings, settings.topic(ERRORS_TRIAGED)):
+        triaged = decode(message.value() or b"", TriagedError)
+        last[triaged.fingerprint] = max(last.get(triaged.fingerprint, 0), triaged.occurrences)
+        if triaged.is_new_group:
+            new_at.setdefault(triaged.fingerprint, set()).add(triaged.origin.offset)
+    assert sum(last.values()) == 4100, "an event was counted twice or not at all"
+    assert all(len(offsets) == 1 for offsets in new_at.values())
+
+
+def test_two_workers_share_and_the_survivor_takes_over(kafka: Kafka, tmp_path: Path) -> None:
+    settings = kafka.settings
+    create_topics(settings, num_partitions=4)
+    for partition in range(4):
+        send_events(settings, events(600), partition)
+    with ExitStack() as stack:
+        first = stack.enter_context(worker(settings, tmp_path / "first"))
+        eventually(lambda: triaged_at_least(settings, 200), 60)
+        second = stack.enter_context(worker(settings, tmp_path / "second"))
+        eventually(lambda: owns_partitions(second), 60)
+        for partition in range(4):
+            send_events(settings, events(600, 600), partition)
+        os.kill(first.pid, signal.SIGKILL)
+        assert first.wait(10) == -signal.SIGKILL
+        wait_for_commit(settings, dict.fromkeys(range(4), 1200), 90)
+    report = audit(settings, dict.fromkeys(range(4), 1200))
+    assert report.is_clean, report.unaccounted
+
+
+def test_a_poison_storm_stops_nothing(kafka: Kafka, tmp_path: Path) -> None:
+    settings = kafka.settings
+    create_topics(settings)
+    poison = [(b"k", os.urandom(50 + n % 500)) for n in range(2000)]
+    large = b"x" * 1_000_400
+    with worker(settings, tmp_path) as process:
+        send_raw(settings, poison)
+        send_raw(settings, [(b"k", large)])
+        send_events(settings, events(50))
+        wait_for_commit(settings, {0: 2051}, 90)
+        assert process.poll() is None
+    report = audit(settings, {0: 2051})
+    assert report.is_clean, report.unaccounted
+    assert (report.num_dead_lettered, report.num_triaged) == (2001, 50)
+    letters = read_topic(settings, settings.topic(ERRORS_DLQ))
+    assert [m.value() for m in letters][:2000] == [value for _, value in poison]
+    assert dict(letters[-1].headers() or [])["fixstream-dlq-class"] == b"too_large"
+
+
+def test_a_broker_restart_is_sat_out(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    settings = KafkaSettings(
+        bootstrap_servers=broker.bootstrap_servers, topic_prefix=unique_prefix()
+    )
+    create_topics(settings)
+    send_events(settings, events(2000))
+    with worker(settings, tmp_path) as process:
+        eventually(lambda: triaged_at_least(settings, 100), 60)
+        broker.kill()
+        broker.restart()
+        send_events(settings, events(500, 2000))
+        wait_for_commit(settings, {0: 2500}, 120)
+        assert process.poll() is None, process.tail()
+    report = audit(settings, {0: 2500})
+    assert report.is_clean, report.unaccounted
+
+
+def test_a_start_that_cannot_get_ready_says_why(kafka: Kafka, tmp_path: Path) -> None:
+    with worker(kafka.settings, tmp_path, FIXSTREAM_STREAMS_START_TIMEOUT_S="1") as process:
+        assert process.wait(30) == 1
+        assert "topics are missing" in process.tail()[-1]
+        assert kafka.settings.topic(ERRORS_RAW) in process.tail()[-1]
