@@ -4,26 +4,33 @@ Single-object messages (`C3 01`, fingerprint, body) name their schema by its has
 registry. Confluent-framed ones (`00`, id, body) name it by a Schema Registry's id. Whatever bytes
 come in, the answer is a record or one of the dead-letter errors, whose messages never quote the
 payload. Rules beyond the types (ranges, empty ids) are `validation`'s business.
+
+fastavro does the work, as leniently as it is: of bytes that no Avro writer makes (a flag of 2, a
+symbol counted from the end, a number over its 64 or 32 bits) it may make a record all the same.
 """
 
 from __future__ import annotations
 
 import io
-import json
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import fastavro
 from fastavro.read import SchemaResolutionError
-from fastavro.schema import SchemaParseException, UnknownType
 
-from fixstream.schemas.catalogue import Schema, fingerprint_of, shipped
-from fixstream.schemas.compiled import Misfit, Read, Write, compiled
-from fixstream.schemas.conversion import record_maker
-from fixstream.schemas.errors import InvalidRecord, TooLarge, Undecodable, UnknownSchema
+from fixstream.schemas.catalogue import Schema, shipped
+from fixstream.schemas.conversion import datum_maker, record_maker
+from fixstream.schemas.errors import (
+    DeadLetter,
+    InvalidRecord,
+    TooLarge,
+    Undecodable,
+    UnknownSchema,
+)
+from fixstream.schemas.foreign import registered
 from fixstream.schemas.limits import MAX_MESSAGE_BYTES
 from fixstream.schemas.records import Record
+from fixstream.schemas.validation import validate
 
 R = TypeVar("R", bound=Record)
 
@@ -32,8 +39,10 @@ CONFLUENT_MARK = b"\x00"
 _SINGLE_OBJECT_HEADER_BYTES = 10
 _CONFLUENT_HEADER_BYTES = 5
 
-# What the readers raise on bytes that do not fit the schema.
-_MALFORMED = (EOFError, ValueError, IndexError, KeyError, OverflowError, TypeError)
+# What fastavro and the conversion raise on bytes that do not fit the schema.
+_MALFORMED = (EOFError, ValueError, IndexError, KeyError, ArithmeticError, TypeError)
+# What they raise on a record whose fields do not fit their types.
+_MISTYPED = (ValueError, TypeError, AttributeError, KeyError, OverflowError)
 
 
 class SchemaIds(Protocol):
@@ -49,16 +58,6 @@ class SchemaIds(Protocol):
         """The schema (JSON text) with this id; raises UnknownSchema if there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How one record travels."""
-
-    schema: Schema
-    header: bytes
-    write: Write
-    read: Read
-
-
 class Codec:
     """Encodes and decodes every record; safe to share between threads.
 
@@ -69,28 +68,28 @@ class Codec:
 
     def __init__(self, schema_ids: SchemaIds | None = None) -> None:
         self._schema_ids = schema_ids
-        self._plans: dict[type, _Plan] = {}
         self._writers: dict[int, Schema] = {}
+        self._headers: dict[str, bytes] = {}
 
     def encode(self, record: Record) -> bytes:
         """The record as bytes, in the newest version of its schema.
 
         Raises:
-            InvalidRecord: A field does not fit its type.
+            InvalidRecord: A field does not fit its type; the message names it.
             TooLarge: The message is over `MAX_MESSAGE_BYTES`.
             RetryLater: The Schema Registry does not answer.
         """
-        plan = self._plan(type(record))
-        if not plan.header:
-            plan = self._with_header(plan, type(record))
-        parts = [plan.header]
+        record_type: type = type(record)
+        schema = shipped().newest(record_type.__name__)
+        message = io.BytesIO()
+        message.write(self._header(schema))
         try:
-            plan.write(record, parts.append)
-        except Misfit as misfit:
-            raise InvalidRecord(f"{plan.schema.record}.{misfit}") from None
-        data = b"".join(parts)
+            fastavro.schemaless_writer(message, schema.parsed, datum_maker(record_type)(record))
+        except _MISTYPED:
+            raise _refusal(record) from None
+        data = message.getvalue()
         if len(data) > MAX_MESSAGE_BYTES:
-            raise TooLarge(_over_limit(plan.schema.record, len(data)))
+            raise TooLarge(_over_limit(schema.record, len(data)))
         return data
 
     def decode(self, data: bytes, record_type: type[R]) -> R:
@@ -105,16 +104,12 @@ class Codec:
         if len(data) > MAX_MESSAGE_BYTES:
             raise TooLarge(_over_limit("message", len(data)))
         schema, start = self._writer(data)
-        plan = self._plan(record_type)
-        name = plan.schema.record
+        name = record_type.__name__
         if schema.record != name:
             raise UnknownSchema(f"the message holds a {schema.record}, where {name} is expected")
-        record: R
         try:
-            if schema is plan.schema:
-                record, end = plan.read(data, start)
-            else:
-                record, end = _resolved(data, start, schema, plan.schema, record_type)
+            datum, end = _read(data, start, schema, shipped().newest(name))
+            record: R = record_maker(record_type)(datum)  # type: ignore[arg-type]
         except SchemaResolutionError:
             raise UnknownSchema(f"the message's schema does not fit {name}") from None
         except _MALFORMED as error:
@@ -123,24 +118,15 @@ class Codec:
             raise Undecodable(f"{name}: {len(data) - end} bytes too many")
         return record
 
-    def _plan(self, record_type: type) -> _Plan:
-        plan = self._plans.get(record_type)
-        if plan is None:
-            schema = shipped().newest(record_type.__name__)
-            # With a registry the header waits for the first message that is written, so that
-            # reading never registers anything.
-            is_single = self._schema_ids is None
-            header = SINGLE_OBJECT_MARK + schema.fingerprint if is_single else b""
-            plan = _Plan(schema, header, *_compiled(schema, record_type))
-            self._plans[record_type] = plan
-        return plan
-
-    def _with_header(self, plan: _Plan, record_type: type) -> _Plan:
-        assert self._schema_ids is not None
-        schema_id = self._schema_ids.id_of(plan.schema.full_name, plan.schema.text)
-        plan = replace(plan, header=CONFLUENT_MARK + schema_id.to_bytes(4, "big"))
-        self._plans[record_type] = plan
-        return plan
+    def _header(self, schema: Schema) -> bytes:
+        if self._schema_ids is None:
+            return SINGLE_OBJECT_MARK + schema.fingerprint
+        header = self._headers.get(schema.record)
+        if header is None:
+            schema_id = self._schema_ids.id_of(schema.full_name, schema.text)
+            header = CONFLUENT_MARK + schema_id.to_bytes(4, "big")
+            self._headers[schema.record] = header
+        return header
 
     def _writer(self, data: bytes) -> tuple[Schema, int]:
         """The schema that the message was written with, and where its body starts."""
@@ -160,7 +146,7 @@ class Codec:
             raise UnknownSchema(f"schema id {schema_id}, but no schema registry is configured")
         schema = self._writers.get(schema_id)
         if schema is None:
-            schema = _foreign(schema_id, self._schema_ids.schema_of(schema_id))
+            schema = registered(schema_id, self._schema_ids.schema_of(schema_id))
             self._writers[schema_id] = schema
         return schema
 
@@ -176,48 +162,41 @@ def decode(data: bytes, record_type: type[R]) -> R:
 
 
 @cache
-def _compiled(schema: Schema, record_type: type) -> tuple[Write, Read]:
-    return compiled(json.loads(schema.text), record_type)
-
-
-def _resolved(
-    data: bytes, start: int, writer: Schema, reader: Schema, record_type: type
-) -> tuple[Any, int]:
-    """Reads another version of the schema, which the library fits to the newest."""
-    body = io.BytesIO(data)
-    body.seek(start)
-    datum = fastavro.schemaless_reader(body, writer.parsed, reader.parsed)
-    return record_maker(record_type)(datum), body.tell()  # type: ignore[arg-type]
-
-
-@cache
 def _single_object() -> Codec:
     return Codec()
 
 
-def _foreign(schema_id: int, text: str) -> Schema:
-    """A registry's schema: one of ours if its fingerprint says so, else as it is."""
-    try:
-        schema = json.loads(text)
-        parsed: Any = fastavro.parse_schema(schema)
-        mark = fingerprint_of(schema)
-    except (ValueError, KeyError, TypeError, SchemaParseException, UnknownType):
-        raise UnknownSchema(f"schema id {schema_id} is not a valid Avro schema") from None
-    ours = shipped().with_fingerprint(mark)
-    if ours is not None:
-        return ours
-    if not isinstance(parsed, dict) or parsed["type"] != "record":
-        raise UnknownSchema(f"schema id {schema_id} is no record")
-    record = str(parsed["name"]).rpartition(".")[2]
-    return Schema(record, 0, text, parsed, mark)
+def _read(data: bytes, start: int, writer: Schema, reader: Schema) -> tuple[Any, int]:
+    """The dict that the message holds, and where it ends."""
+    body = io.BytesIO(data)
+    body.seek(start)
+    datum = fastavro.schemaless_reader(body, writer.parsed, None)
+    if writer is not reader:
+        # The first pass has shown that the items claimed are all there. Fitting one schema to
+        # another skips fields, and skipping does not notice the end of the bytes.
+        body.seek(start)
+        datum = fastavro.schemaless_reader(body, writer.parsed, reader.parsed)
+    return datum, body.tell()
 
 
 def _malformed(error: Exception) -> str:
-    if isinstance(error, EOFError | IndexError):
+    if isinstance(error, EOFError):
         return "the message ends too early"
     if isinstance(error, UnicodeDecodeError):
         return "a text is not UTF-8"
+    if isinstance(error, IndexError):
+        return "a symbol or branch is out of range, or a number ends too early"
     return "a value is out of range"
+
+
+def _refusal(record: Record) -> DeadLetter:
+    """Why the library did not write the record."""
+    # The library's own message quotes the value, which may be a secret, and not always the field.
+    try:
+        validate(record)
+    except DeadLetter as error:
+        return error
+    return InvalidRecord(f"{type(record).__name__}: a value does not fit its type")
 
 
 def _over_limit(what: str, num_bytes: int) -> str:
