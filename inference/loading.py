@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from fixstream.inference.arithmetic import Arithmetic, Rebuild, fastest, prepared
 from fixstream.inference.reload import Reason, StoreUnavailable, UpdateRefused
 from fixstream.inference.served import ErrorText, Prediction, ServedModel, Vectors
 from fixstream.schemas.enums import LabelSource
@@ -28,18 +29,16 @@ from fixstream.trainer.checkpoint import (
 )
 from fixstream.trainer.model import Distribution, TrainedModel
 from fixstream.trainer.model import Prediction as ModelPrediction
-from fixstream.trainer.precision import Precision
 
 log = structlog.get_logger(__name__)
 
 MANIFEST = "manifest.json"
-MIN_AGREEMENT = 0.98
-"""Cosine of embeddings, and one minus the largest difference of a probability, that a faster
-arithmetic has to keep on every smoke text."""
-MIN_SPEED_UP = 1.15
-MEASURED_TURNS = 4
 SMOKE_TEXTS = (
     ErrorText("connection refused while opening the pool", "ConnectionRefusedError"),
+    ErrorText("could not write the report: no space left on device", "OSError"),
+    ErrorText("token signature rejected for the session of a customer"),
+    ErrorText("'sku-1182'", "KeyError"),
+    ErrorText("the espresso machine is out of beans; nobody has refilled it since last week"),
     ErrorText("certificate verify failed: certificate has expired", "SSLCertVerificationError"),
     ErrorText(
         "request failed",
@@ -55,16 +54,17 @@ class LoaderConfig:
     """How models are run."""
 
     precision: str = "auto"
-    """`auto`, or the name of a Precision."""
+    """`auto`, or the name of an Arithmetic."""
 
 
 class TorchModel:
     """A `TrainedModel` behind the interface that the service knows."""
 
-    def __init__(self, model: TrainedModel, version: int) -> None:
+    def __init__(self, model: TrainedModel, version: int, arithmetic: Arithmetic) -> None:
         """Wraps a model that is ready to use."""
         self._model = model
         self._version = version
+        self._arithmetic = arithmetic
 
     @property
     def version(self) -> int:
@@ -78,8 +78,8 @@ class TorchModel:
 
     @property
     def precision(self) -> str:
-        """The number format of its matrix products."""
-        return self._model.precision.value
+        """The arithmetic of its matrix products."""
+        return self._arithmetic.value
 
     def predict(self, texts: Sequence[ErrorText]) -> list[Prediction]:
         """One prediction a text, in order."""
@@ -139,14 +139,14 @@ class CheckpointLoader:
         """
         started = time.perf_counter()
         artifact = self._open(update)
-        model = self._warm(artifact)
+        model, arithmetic = self._warm(artifact)
         log.info(
             "checkpoint loaded",
             model_version=update.version,
-            precision=model.precision.value,
+            arithmetic=arithmetic.value,
             seconds=round(time.perf_counter() - started, 3),
         )
-        return TorchModel(model, update.version)
+        return TorchModel(model, update.version, arithmetic)
 
     def _open(self, update: ModelUpdate) -> Artifact:
         store = self._store
@@ -163,53 +163,52 @@ class CheckpointLoader:
         except OSError as error:
             raise StoreUnavailable(f"the checkpoint cannot be read: {error.strerror}") from error
 
-    def _warm(self, artifact: Artifact) -> TrainedModel:
-        try:
-            model = TrainedModel.from_tensors(
+    def _warm(self, artifact: Artifact) -> tuple[TrainedModel, Arithmetic]:
+        def rebuild() -> TrainedModel:
+            return TrainedModel.from_tensors(
                 artifact.manifest.config, artifact.tokenizer_json, artifact.tensors
             )
+
+        try:
+            model = rebuild()
         except ArtifactRejected as error:
             raise UpdateRefused(Reason.FORMAT, str(error)) from error
-        exact = self._smoke(model)
-        if self._config.precision != "auto":
-            model.precision = Precision(self._config.precision)
-        else:
-            _choose(model, exact)
-        self._smoke(model)
-        return model
-
-    def _smoke(self, model: TrainedModel) -> list[ModelPrediction]:
-        """Predictions for the smoke texts; one by one and together, as serving will ask."""
-        try:
-            together = model.predict(SMOKE_TEXTS)
-            model.predict(SMOKE_TEXTS[:1])
-        except (RuntimeError, ValueError, IndexError, KeyError) as error:
-            raise UpdateRefused(
-                Reason.SMOKE, f"the model fails on a plain error: {error}"
-            ) from error
-        for one in together:
-            _check_sane(one)
-        return together
+        return warmed(model, rebuild, self._config.precision)
 
 
-def _choose(model: TrainedModel, exact: list[ModelPrediction]) -> None:
-    """Takes bfloat16 where it is clearly faster here and answers alike.
+def warmed(
+    model: TrainedModel, rebuild: Rebuild, wanted: str = "auto"
+) -> tuple[TrainedModel, Arithmetic]:
+    """The model after a few predictions, in the arithmetic that it will be served in.
 
-    Measured for each model: a machine that was busy the last time must not decide for ever.
+    Args:
+        model: In float32.
+        rebuild: Makes another one over the same tensors.
+        wanted: `auto` measures; else the name of an Arithmetic.
+
+    Raises:
+        UpdateRefused: It does not answer sensibly.
     """
-    seconds = _fastest_seconds(model)
-    exact_s, faster_s = seconds[Precision.FLOAT32], seconds[Precision.BFLOAT16]
-    model.precision = Precision.BFLOAT16
-    agreement = min(map(_agreement, exact, model.predict(SMOKE_TEXTS)))
-    is_worth_it = faster_s * MIN_SPEED_UP < exact_s and agreement >= MIN_AGREEMENT
-    model.precision = Precision.BFLOAT16 if is_worth_it else Precision.FLOAT32
-    log.info(
-        "precision chosen",
-        precision=model.precision.value,
-        float32_ms=round(exact_s * 1000, 2),
-        bfloat16_ms=round(faster_s * 1000, 2),
-        agreement=round(agreement, 4),
-    )
+    _smoke(model)
+    if wanted == "auto":
+        chosen, arithmetic = fastest(model, rebuild, SMOKE_TEXTS)
+    else:
+        arithmetic = Arithmetic(wanted)
+        chosen = prepared(model, arithmetic, rebuild)
+    _smoke(chosen)
+    return chosen, arithmetic
+
+
+def _smoke(model: TrainedModel) -> list[ModelPrediction]:
+    """Predictions for the smoke texts; alone and together, as serving will ask."""
+    try:
+        together = model.predict(SMOKE_TEXTS)
+        model.predict(SMOKE_TEXTS[:1])
+    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+        raise UpdateRefused(Reason.SMOKE, f"the model fails on a plain error: {error}") from error
+    for one in together:
+        _check_sane(one)
+    return together
 
 
 def _check_sane(prediction: ModelPrediction) -> None:
@@ -220,28 +219,6 @@ def _check_sane(prediction: ModelPrediction) -> None:
     norm = float(np.linalg.norm(prediction.embedding))
     if not abs(norm - 1.0) < 1e-2:
         raise UpdateRefused(Reason.SMOKE, f"an embedding has the length {norm}")
-
-
-def _agreement(exact: ModelPrediction, faster: ModelPrediction) -> float:
-    cosine = float(np.dot(exact.embedding, faster.embedding))
-    gaps = [
-        abs(p - getattr(faster, head).probabilities[name])
-        for head in ("category", "domain", "severity")
-        for name, p in getattr(exact, head).probabilities.items()
-    ]
-    return min(cosine, 1.0 - float(max(gaps)))
-
-
-def _fastest_seconds(model: TrainedModel) -> dict[Precision, float]:
-    """The best time of each format, measured in turns so that a busy moment hits both."""
-    best = dict.fromkeys((Precision.FLOAT32, Precision.BFLOAT16), float("inf"))
-    for _ in range(MEASURED_TURNS):
-        for precision in best:
-            model.precision = precision
-            started = time.perf_counter()
-            model.predict(SMOKE_TEXTS[2:])
-            best[precision] = min(best[precision], time.perf_counter() - started)
-    return best
 
 
 def _label(distribution: Distribution) -> Label:

@@ -6,6 +6,7 @@ SIGTERM stops the listening, lets requests under way end, then stops the parts i
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from fixstream.inference.application import create_application
-from fixstream.inference.assembly import Assembly
 from fixstream.inference.gate import GateConfig
 from fixstream.inference.settings import InferenceSettings
 from fixstream.runtime.settings import KafkaSettings, load_settings
@@ -50,6 +50,10 @@ def run(
         Misconfigured: A setting is wrong, or the address is taken.
         StartFailed: The web server ended without having been asked to.
     """
+    # Read when torch loads, so before that: threads that wait must not spin while others work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from fixstream.inference.assembly import Assembly
+
     settings = settings or load_settings(InferenceSettings)
     kafka = kafka or load_settings(KafkaSettings)
     sys.setswitchinterval(SWITCH_INTERVAL_S)

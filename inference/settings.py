@@ -30,7 +30,7 @@ class InferenceSettings(ServiceSettings):
     """Follow the updates of this model only; default: every model on the topic."""
     num_threads: int = Field(default=0, ge=0, le=256)
     """Torch threads of a prediction; 0 takes the machine's cores, at most 4."""
-    precision: str = Field(default="auto", pattern="^(auto|float32|bfloat16)$")
+    precision: str = Field(default="auto", pattern="^(auto|float32|bfloat16|int8)$")
     """`auto` measures at load and takes the fastest that answers alike."""
     max_batch: int = Field(default=16, ge=1, le=256)
     """The most predictions in one pass of the model."""

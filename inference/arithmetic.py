@@ -1,0 +1,116 @@
+"""Chooses the arithmetic that a model is served in: the fastest here that answers alike.
+
+float32 is exact; bfloat16 is fast on CPUs that have it and slow elsewhere; int8 quantises the
+encoder's weights once and its activations on the fly. What is faster depends on the machine, and
+what is safe on the weights, so each model is measured and compared with float32 before it serves.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+import numpy as np
+import structlog
+import torch
+from torch import nn
+
+from fixstream.inference.served import ErrorText
+from fixstream.trainer.model import Prediction, TrainedModel
+from fixstream.trainer.precision import Precision
+
+log = structlog.get_logger(__name__)
+
+MIN_AGREEMENT = 0.98
+"""Cosine of embeddings, and one minus the largest difference of a probability, that a faster
+arithmetic has to keep on every text."""
+MIN_SPEED_UP = 1.15
+MAX_TURNS = 12
+MEASURING_S = 0.3
+
+
+class Arithmetic(StrEnum):
+    """What the encoder's matrix products are made in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
+
+
+Rebuild = Callable[[], TrainedModel]
+"""A second model over the same tensors, without copying them."""
+
+
+def prepared(model: TrainedModel, arithmetic: Arithmetic, rebuild: Rebuild) -> TrainedModel:
+    """The model in one arithmetic; `model` itself is left as it is for int8."""
+    if arithmetic is Arithmetic.INT8:
+        return _quantised(rebuild())
+    faster = rebuild()
+    faster.precision = Precision(arithmetic.value)
+    return faster
+
+
+def fastest(
+    model: TrainedModel, rebuild: Rebuild, texts: Sequence[ErrorText]
+) -> tuple[TrainedModel, Arithmetic]:
+    """The fastest variant that agrees with float32 on all of `texts`, the last of which is timed.
+
+    Measured for each model: a machine that was busy the last time must not decide for ever.
+    """
+    exact = model.predict(texts)
+    variants = {Arithmetic.FLOAT32: model}
+    for arithmetic in (Arithmetic.BFLOAT16, Arithmetic.INT8):
+        variants[arithmetic] = prepared(model, arithmetic, rebuild)
+    seconds = _best_seconds(variants, texts[-1:])
+    chosen = Arithmetic.FLOAT32
+    for arithmetic in sorted(seconds, key=lambda one: seconds[one]):
+        is_faster = seconds[arithmetic] * MIN_SPEED_UP < seconds[Arithmetic.FLOAT32]
+        if is_faster and agreement(exact, variants[arithmetic].predict(texts)) >= MIN_AGREEMENT:
+            chosen = arithmetic
+            break
+    times_ms = {f"{one}_ms": round(1000 * taken, 2) for one, taken in seconds.items()}
+    log.info("arithmetic chosen", arithmetic=chosen.value, **times_ms)
+    return variants[chosen], chosen
+
+
+def agreement(exact: Sequence[Prediction], faster: Sequence[Prediction]) -> float:
+    """How alike two models answer, 1 for equal: the worst over all texts, heads and embeddings."""
+    return min(_agreement(a, b) for a, b in zip(exact, faster, strict=True))
+
+
+def _agreement(exact: Prediction, faster: Prediction) -> float:
+    cosine = float(np.dot(exact.embedding, faster.embedding))
+    gaps = [
+        abs(p - getattr(faster, head).probabilities[name])
+        for head in ("category", "domain", "severity")
+        for name, p in getattr(exact, head).probabilities.items()
+    ]
+    return min(cosine, 1.0 - float(max(gaps)))
+
+
+def _best_seconds(
+    variants: dict[Arithmetic, TrainedModel], texts: Sequence[ErrorText]
+) -> dict[Arithmetic, float]:
+    """The best time of each, measured in turns so that a busy moment hits all."""
+    best = dict.fromkeys(variants, float("inf"))
+    until = time.perf_counter() + MEASURING_S
+    for turn in range(MAX_TURNS):
+        for arithmetic, variant in variants.items():
+            started = time.perf_counter()
+            variant.predict(texts)
+            best[arithmetic] = min(best[arithmetic], time.perf_counter() - started)
+        if turn >= 2 and time.perf_counter() > until:
+            break
+    return best
+
+
+def _quantised(model: TrainedModel) -> TrainedModel:
+    with warnings.catch_warnings():
+        # Torch would have us use a package of its own for this; the kernels are the same.
+        warnings.simplefilter("ignore")
+        torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+            model.network.layers, {nn.Linear}, dtype=torch.qint8, inplace=True
+        )
+    return model

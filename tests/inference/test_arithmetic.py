@@ -1,0 +1,45 @@
+"""The arithmetic is chosen by measurement, and never one that answers otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixstream.inference import arithmetic
+from fixstream.inference.arithmetic import Arithmetic, agreement, fastest, prepared
+from fixstream.inference.loading import SMOKE_TEXTS
+from fixstream.trainer.features import HashedTokenizer, TokenizerConfig
+from fixstream.trainer.model import TrainedModel
+from support.inference import TINY
+
+TOKENIZER = HashedTokenizer(
+    TokenizerConfig(vocab_size=TINY.vocab_size, max_tokens=TINY.max_sequence_length)
+)
+
+
+@pytest.fixture
+def model() -> TrainedModel:
+    return TrainedModel.fresh(TINY, TOKENIZER, seed=3)
+
+
+def again(model: TrainedModel) -> TrainedModel:
+    return TrainedModel.from_tensors(TINY, TOKENIZER.to_json(), model.tensors())
+
+
+@pytest.mark.parametrize("wanted", list(Arithmetic))
+def test_every_arithmetic_answers_alike(model: TrainedModel, wanted: Arithmetic) -> None:
+    exact = model.predict(SMOKE_TEXTS)
+    variant = prepared(model, wanted, lambda: again(model))
+    assert agreement(exact, variant.predict(SMOKE_TEXTS)) > 0.98
+    assert agreement(exact, model.predict(SMOKE_TEXTS)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_fast_one_that_answers_otherwise_is_not_taken(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quick_if_not_exact(variants: dict[Arithmetic, TrainedModel], _: object) -> object:
+        return {one: 1.0 if one is Arithmetic.FLOAT32 else 0.1 for one in variants}
+
+    other = TrainedModel.fresh(TINY, TOKENIZER, seed=4)
+    monkeypatch.setattr(arithmetic, "_best_seconds", quick_if_not_exact)
+    assert fastest(model, lambda: again(other), SMOKE_TEXTS)[1] is Arithmetic.FLOAT32
+    assert fastest(model, lambda: again(model), SMOKE_TEXTS)[1] is not Arithmetic.FLOAT32
