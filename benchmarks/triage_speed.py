@@ -43,7 +43,7 @@ def make(number: int, error_type: str | None, message: str, stack: str | None) -
 
 
 def invented(seed: int, count: int) -> Iterator[ErrorEvent]:
-    """Yields events whose frames, ids and words all differ."""
+    """Yields events that all differ, of an application of some 1,500 functions."""
     rng = random.Random(seed)
     words = (
         "order stock cart user session client queue worker index price invoice tax parcel".split()
@@ -53,9 +53,9 @@ def invented(seed: int, count: int) -> Iterator[ErrorEvent]:
         message = f"{rng.choice(words)} {rng.randint(1, 10**6)} of {rng.choice(words)} could not be saved after {rng.randint(1, 99)} tries"
         lines = ["Traceback (most recent call last):"]
         for _ in range(rng.randint(6, 14)):
-            name = f"{rng.choice(words)}_{rng.choice(words)}_{rng.randint(1, 999)}"
+            name = f"{rng.choice(words)}_{rng.choice(words)}_{rng.randint(1, 9)}"
             lines += [
-                f'  File "/srv/app/{rng.choice(words)}/{name}.py", line {rng.randint(1, 900)}, in {name}',
+                f'  File "/srv/app/{name[:3]}/{name}.py", line {rng.randint(1, 900)}, in {name}',
                 f"    return {name}({rng.choice(words)})",
             ]
         lines.append(f"{kind}: {message}")

@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 from fixstream.schemas.records import ErrorEvent
 from fixstream.triage.normalise import normalise
-from fixstream.triage.trace import Frame, ParsedException, ParsedTrace
+from fixstream.triage.trace import ParsedException, ParsedTrace
 from fixstream.triage.traces.native import crash_kind, may_be_crash
 
 FINGERPRINT_VERSION = "v1"
@@ -34,6 +35,7 @@ _GENERATED = re.compile(
     r"|0x[0-9a-fA-F]+|[.-][0-9a-f]{8,64}(?=[./-]|$)|@[0-9a-f]{4,16}\b|(?<=[./\\_-])\d+(?:\.\d+)*(?=[./\\_-]|$)"
     r"|<lambda_?\d+>|(?<=lambda_)\d+|(?<=func)\d+|(?<=anonymous_)\d+|(?<=closure_)\d+|(?<=d__)\d+|(?<=b__)[\d_]+"
 )
+_MAY_VARY = re.compile(r"[\d$@]")
 _FIRST_NUMBERED = re.compile(r"(?<=[a-z])\d{3,}$")
 
 
@@ -41,9 +43,12 @@ _TELLING_KINDS = ("check", "dcheck", "assert", "fatal", "ubsan")
 """Kinds of crash that hold the words of the failed check, so that they name a group by themselves."""
 
 
-def _part(frame: Frame) -> str:
+@lru_cache(maxsize=16384)
+def _part(module: str | None, function: str) -> str:
     """Names a frame without what differs between builds, machines and runs."""
-    name = f"{frame.module or ''}:{frame.function}"
+    name = f"{module or ''}:{function}"
+    if _MAY_VARY.search(name) is None:
+        return name
     return _FIRST_NUMBERED.sub("#", _GENERATED.sub("#", name))
 
 
@@ -70,8 +75,14 @@ def _crash_key(root: ParsedException) -> list[str]:
 def _trace_key(root: ParsedException, kind: str) -> list[str]:
     own = [frame for frame in root.frames if frame.in_app]
     if own:
-        return ["trace", kind, *_distinct(map(_part, own[:64]), MAX_KEY_FRAMES)]
-    frames = _distinct(map(_part, root.frames[:64]), MAX_LIBRARY_FRAMES)
+        return [
+            "trace",
+            kind,
+            *_distinct((_part(frame.module, frame.function) for frame in own[:64]), MAX_KEY_FRAMES),
+        ]
+    frames = _distinct(
+        (_part(frame.module, frame.function) for frame in root.frames[:64]), MAX_LIBRARY_FRAMES
+    )
     return ["library", kind, *frames, normalise(root.message.partition("\n")[0])]
 
 

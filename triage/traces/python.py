@@ -6,6 +6,7 @@ Refuses text without a `File "...", line N` frame.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from fixstream.triage.traces.model import (
     MAX_FRAMES,
@@ -30,30 +31,30 @@ _ERROR = re.compile(
 _CAUSE = "The above exception was the direct cause of the following exception"
 _CONTEXT = "During handling of the above exception, another exception occurred"
 _LIBRARY = re.compile(
-    r"site-packages/|dist-packages/|/lib/python\d|\\lib\\|<frozen |/versions/third_party/"
-    r"|python\d[\d.]*\.zip/|/python\d[\w.]*_lib/",
-    re.IGNORECASE,
+    r"(?:site|dist)-packages[/\\]|/lib(?:64)?/python\d|\\lib\\|<frozen |<string>|/third_party/|\.zip/|_lib/versions/"
 )
-_PACKAGE = re.compile(r"(?:site-packages|dist-packages|lib/python\d[\d.]*|lib)[/\\]", re.IGNORECASE)
+_PACKAGE = re.compile(r"(?:site-packages|dist-packages|/lib(?:64)?/python\d[\d.]*|/[Ll]ib)/")
 
 
-def _module(file: str) -> str:
-    """Names the module as it would be imported: what follows the library folder, or two folders."""
-    path = _PACKAGE.split(file)[-1].replace("\\", "/")
-    path = path.removesuffix(".py").removesuffix("/__init__")
-    parts = [part for part in path.split("/") if part]
-    return ".".join(parts if _LIBRARY.search(file) else parts[-2:])
+@lru_cache(maxsize=8192)
+def _place(file: str) -> tuple[str, bool]:
+    """Names the module as it would be imported, and tells whether it is our own.
+
+    Libraries are named from their package on, wherever they are installed; own modules by their
+    last folder, for the folders above differ between machines.
+    """
+    in_app = _LIBRARY.search(file) is None
+    path = file.replace("\\", "/").removesuffix(".py").removesuffix("/__init__")
+    if in_app:
+        return ".".join(path.rsplit("/", 2)[-2:]).lstrip("."), True
+    package = _PACKAGE.split(path)[-1]
+    return package.replace("/", "."), False
 
 
 def _frame(match: re.Match[str]) -> Frame:
-    file = match["file"]
-    return Frame(
-        function=(match["function"] or "<module>").strip(),
-        file=file,
-        line=int(match["line"][:9]),
-        module=_module(file),
-        in_app=_LIBRARY.search(file) is None,
-    )
+    file, line, function = match.groups()
+    module, in_app = _place(file)
+    return Frame(function or "<module>", file, int(line[:9]), module, in_app)
 
 
 def _exception(block: str) -> ParsedException | None:
