@@ -18,11 +18,13 @@ from fixstream.producers.exception_chain import (
 from fixstream.producers.safe_text import clean_text, message_of, type_name
 from fixstream.producers.stack_text import stack_text
 from fixstream.producers.trace_context import TraceContext, current_trace
+from fixstream.schemas import limits
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.ids import new_event_id
 from fixstream.schemas.records import ErrorEvent
 
-_MAX_ATTRIBUTES = 64
+_MAX_ATTRIBUTES = limits.MAX_ATTRIBUTES - 4
+"""Some are added later: `fixstream.suppressed`, and what the host's `before_send` wants."""
 _MAX_ATTRIBUTE_CHARS = 1024
 _MAX_IN_APP_FRAMES = 10
 
@@ -72,7 +74,7 @@ def event_from_exception(
         environment=config.environment,
         release=config.release,
         source=circumstances.source,
-        error_type=clean_text(type_name(error), _MAX_ATTRIBUTE_CHARS),
+        error_type=clean_text(type_name(error), limits.MAX_TITLE_CHARS),
         message=message_of(error, config.max_message_chars),
         stack_trace=stack_text(error, config.max_trace_chars),
         language="python",
@@ -113,8 +115,9 @@ def clean_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """Bounded in number and size, and encodable."""
     kept = list(attributes.items())[:_MAX_ATTRIBUTES]
     return {
-        clean_text(str(key), _MAX_ATTRIBUTE_CHARS): clean_text(str(value), _MAX_ATTRIBUTE_CHARS)
+        clean_text(str(key), limits.MAX_ID_CHARS): clean_text(str(value), _MAX_ATTRIBUTE_CHARS)
         for key, value in kept
+        if key
     }
 
 

@@ -27,6 +27,7 @@ class EventQueue:
         self._num_bytes = 0
         self._events: deque[tuple[ErrorEvent, int]] = deque()
         self._has_events = threading.Condition(threading.Lock())
+        self._may_wait = True
 
     def __len__(self) -> int:
         return len(self._events)
@@ -55,7 +56,7 @@ class EventQueue:
     def take(self, timeout_s: float) -> ErrorEvent | None:
         """The oldest event, waiting up to `timeout_s` for one; None when there was none."""
         with self._has_events:
-            if not self._events and timeout_s > 0:
+            if not self._events and timeout_s > 0 and self._may_wait:
                 self._has_events.wait(timeout_s)
             if not self._events:
                 return None
@@ -63,9 +64,10 @@ class EventQueue:
             self._num_bytes -= size
             return event
 
-    def wake(self) -> None:
-        """Let a waiting `take` return at once."""
+    def stop_waiting(self) -> None:
+        """Let a `take` that waits, and every later one, return at once."""
         with self._has_events:
+            self._may_wait = False
             self._has_events.notify_all()
 
     def clear(self) -> int:

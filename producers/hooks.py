@@ -18,15 +18,12 @@ from fixstream.producers.log_handler import ErrorEventHandler
 from fixstream.producers.reporter import ErrorReporter, Sighting
 from fixstream.schemas.enums import EventSource, Severity
 
-_Report = Callable[[BaseException, Sighting], object]
-
 
 class InterpreterHooks:
-    """Puts hooks in and takes them out again; `reporter` tells where errors go at the moment."""
+    """Puts hooks in and takes them out again."""
 
-    def __init__(self, reporter: Callable[[], ErrorReporter], *, exit_flush_s: float) -> None:
+    def __init__(self, reporter: ErrorReporter) -> None:
         self._reporter = reporter
-        self._exit_flush_s = exit_flush_s
         self._previous_sys = sys.excepthook
         self._previous_threading = threading.excepthook
         self._log_tap: _LogTap | None = None
@@ -39,7 +36,7 @@ class InterpreterHooks:
 
     def install_logging(self) -> None:
         """See every logger's records as well."""
-        self._log_tap = _LogTap(ErrorEventHandler(reporter=self._reporter()))
+        self._log_tap = _LogTap(ErrorEventHandler(reporter=self._reporter))
         self._log_tap.install()
 
     def remove(self) -> None:
@@ -59,17 +56,15 @@ class InterpreterHooks:
         traceback: TracebackType | None,
     ) -> None:
         if isinstance(error, Exception):
-            reporter = self._reporter()
-            reporter.report_exception(error, _at("sys.excepthook", Severity.CRITICAL))
-            # The interpreter is about to end.
-            reporter.sink.flush(self._exit_flush_s)
+            # The interpreter is about to end; the sink flushes itself then.
+            self._reporter.report_exception(error, _at("sys.excepthook", Severity.CRITICAL))
         self._previous_sys(error_class, error, traceback)
 
     def _on_thread_failure(self, args: threading.ExceptHookArgs) -> None:
         if isinstance(args.exc_value, Exception):
             name = args.thread.name if args.thread is not None else ""
             sighting = _at("threading.excepthook", thread=name)
-            self._reporter().report_exception(args.exc_value, sighting)
+            self._reporter.report_exception(args.exc_value, sighting)
         self._previous_threading(args)
 
 
@@ -106,6 +101,7 @@ def watch_event_loop(loop: asyncio.AbstractEventLoop, reporter: ErrorReporter) -
     """Report what `loop` would only log: exceptions of tasks and callbacks that nobody awaited."""
     previous = loop.get_exception_handler()
     if isinstance(previous, _LoopHook):
+        previous.reporter = reporter
         return
     loop.set_exception_handler(_LoopHook(reporter, previous))
 
@@ -116,13 +112,13 @@ class _LoopHook:
         reporter: ErrorReporter,
         previous: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None,
     ) -> None:
-        self._reporter = reporter
+        self.reporter = reporter
         self._previous = previous
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         if isinstance(error, Exception):
-            self._reporter.report_exception(error, _at("asyncio"))
+            self.reporter.report_exception(error, _at("asyncio"))
         if self._previous is not None:
             self._previous(loop, context)
         else:

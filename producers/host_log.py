@@ -7,31 +7,28 @@ message is said once a process and kind, so that a broker outage does not flood 
 from __future__ import annotations
 
 import logging
-import threading
 
 LOGGER_NAME = "fixstream.producers"
 """Our own logger; `ErrorEventHandler` never captures what is said here."""
 
 _log = logging.getLogger(LOGGER_NAME)
 _said: set[str] = set()
-_lock = threading.Lock()
+"""Without a lock, which a fork might copy locked: at worst a message is said twice."""
 
 
 def warn_once(message: str, **fields: object) -> None:
     """Log `message` with its fields, unless it was said before and not taken back since."""
-    with _lock:
-        if message in _said:
-            return
-        _said.add(message)
+    if message in _said:
+        return
+    _said.add(message)
     _log.warning("%s%s", message, "".join(f" {key}={value}" for key, value in fields.items()))
 
 
 def take_back(message: str, recovery: str) -> None:
     """Log `recovery` if `message` was said before, and let it be said again."""
-    with _lock:
-        if message not in _said:
-            return
-        _said.discard(message)
+    if message not in _said:
+        return
+    _said.discard(message)
     _log.warning("%s", recovery)
 
 

@@ -19,6 +19,7 @@ from fixstream.producers.settings import ProducerSettings
 from fixstream.producers.sinks import EventSink, KafkaSink, MemorySink
 from fixstream.producers.storm import StormConfig
 from fixstream.runtime.settings import KafkaSettings, load_settings
+from fixstream.schemas import limits
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.errors import FixstreamError, Misconfigured
 
@@ -53,14 +54,12 @@ class InitOptions:
 class Installation:
     """The reporter of this process and the hooks that feed it."""
 
-    def __init__(
-        self, reporter: ErrorReporter, options: InitOptions, close_timeout_s: float
-    ) -> None:
+    def __init__(self, reporter: ErrorReporter, options: InitOptions) -> None:
         from fixstream.producers.hooks import InterpreterHooks
 
         self.reporter = reporter
         self._options = options
-        self._hooks = InterpreterHooks(lambda: reporter, exit_flush_s=close_timeout_s)
+        self._hooks = InterpreterHooks(reporter)
 
     def install(self) -> None:
         """Put the hooks in that the options ask for."""
@@ -158,7 +157,8 @@ def capture_exception(error: BaseException | None = None) -> str | None:
     Returns:
         The event's id, or None when nothing was reported.
     """
-    error = error or sys.exception()
+    if error is None:
+        error = sys.exception()
     if error is None:
         return None
     return current_reporter().report_exception(error, Sighting(source=EventSource.LOGGING))
@@ -169,11 +169,14 @@ def _made(service: str | None, sink: EventSink | None, options: InitOptions) -> 
     service = service or settings.service
     if not service:
         raise Misconfigured("FIXSTREAM_SERVICE: the service's name is not set, nor given to init()")
+    environment = options.environment or settings.environment
+    release = options.release or settings.release
+    _refuse_too_long(service=service, environment=environment, release=release or "")
     config = ReporterConfig(
         capture=CaptureConfig(
             service=service,
-            environment=options.environment or settings.environment,
-            release=options.release or settings.release,
+            environment=environment,
+            release=release,
             in_app_modules=settings.in_app_modules,
         ),
         sample_rate=settings.sample_rate if options.sample_rate is None else options.sample_rate,
@@ -183,4 +186,12 @@ def _made(service: str | None, sink: EventSink | None, options: InitOptions) -> 
     )
     if sink is None:
         sink = KafkaSink(load_settings(KafkaSettings), settings.sink_config())
-    return Installation(ErrorReporter(sink, config), options, settings.close_timeout_s)
+    return Installation(ErrorReporter(sink, config), options)
+
+
+def _refuse_too_long(**names: str) -> None:
+    for field, name in names.items():
+        if len(name) > limits.MAX_ID_CHARS:
+            raise Misconfigured(
+                f"FIXSTREAM_{field.upper()}: over {limits.MAX_ID_CHARS} characters long"
+            )

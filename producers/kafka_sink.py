@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fixstream.producers import host_log
 from fixstream.producers.drops import DropCounts, DropReason, SinkCounts
+from fixstream.producers.fork_safety import renew_in_children
 from fixstream.producers.kafka_worker import KafkaWorker, WorkerConfig
 from fixstream.producers.shipper import Packing, ProducerClient
 from fixstream.runtime.clock import Clock, SystemClock
@@ -88,6 +89,7 @@ class KafkaSink:
         self._is_closed = False
         self._pid = os.getpid()
         _live_sinks.add(self)
+        renew_in_children(self)
 
     def emit(self, event: ErrorEvent) -> bool:
         """Queue the event for delivery; False, and a count by reason, when it was refused."""
@@ -214,16 +216,9 @@ def _never_free(producer: ProducerClient) -> None:
 _live_sinks: weakref.WeakSet[KafkaSink] = weakref.WeakSet()
 
 
-def _renew_all_after_fork() -> None:
-    for sink in list(_live_sinks):
-        sink.renew_after_fork()
-
-
 def _close_all_at_exit() -> None:
     for sink in list(_live_sinks):
         sink.close()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all_after_fork)
 atexit.register(_close_all_at_exit)

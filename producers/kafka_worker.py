@@ -25,6 +25,8 @@ _BUSY_POLL_S = 0.02
 """How long one wait for delivery reports lasts; a new event waits at most this long behind it."""
 _IDLE_WAIT_S = 1.0
 _RECONNECT_PAUSE_S = 5.0
+_FLUSH_SHARE = 0.75
+"""Of the time to stop: the rest is for giving up in good order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,15 @@ class KafkaWorker:
             return self._changed.wait_for(lambda: self._num_settled >= goal, timeout_s)
 
     def stop(self, timeout_s: float) -> None:
-        """Flush within `timeout_s`, report losses, then end the thread; the rest is `closed`."""
-        self.flush(timeout_s)
+        """Flush, report losses and end the thread, all within `timeout_s`.
+
+        What was not sent by then is counted as `closed` or `send_failed`.
+        """
+        deadline = time.monotonic() + timeout_s
+        self.flush(timeout_s * _FLUSH_SHARE)
         self._stopping.set()
-        self._queue.wake()
-        self._thread.join(timeout_s)
+        self._queue.stop_waiting()
+        self._thread.join(deadline - time.monotonic())
 
     def _run(self) -> None:
         while not self._stopping.is_set():

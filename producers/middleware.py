@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+from fixstream.producers import host_log
 from fixstream.producers.installation import current_reporter, watch_running_loop
 from fixstream.producers.reporter import ErrorReporter, Sighting, own_reporter
 from fixstream.producers.sinks import EventSink
@@ -74,20 +75,22 @@ class ErrorLearningMiddleware:
         try:
             await self._app(scope, receive, send)
         except Exception as error:
-            self._current().report_exception(error, _sighting(scope, response))
+            self._report(error, scope, response)
             raise
         if self._report_5xx and response.status is not None and response.status >= 500:
-            self._report_answer(scope, response.status)
+            self._report(None, scope, response)
 
-    def _report_answer(self, scope: Scope, status: int) -> None:
-        what = f"{scope.get('method', '')} {_route(scope) or _path(scope)}"
-        sighting = _sighting(scope, _Response(status))
-        self._current().report_message(
-            lambda: f"{what} answered {status}", (what, status), sighting
-        )
-
-    def _current(self) -> ErrorReporter:
-        return self._reporter or current_reporter(self._service)
+    def _report(self, error: Exception | None, scope: Scope, response: _Response) -> None:
+        try:
+            reporter = self._reporter or current_reporter(self._service)
+            sighting = _sighting(scope, response)
+            if error is not None:
+                reporter.report_exception(error, sighting)
+                return
+            answer = f"{scope['method']} {_route(scope) or _path(scope)} answered {response.status}"
+            reporter.report_message(lambda: answer, answer, sighting)
+        except Exception as failure:  # noqa: BLE001 -- it would take the place of the host's error
+            host_log.swallowed("the middleware", failure)
 
 
 class _Response:

@@ -118,7 +118,7 @@ class ErrorReporter:
 
     def _report_exception(self, error: BaseException, sighting: Sighting) -> str | None:
         now_s = self._clock.monotonic()
-        known = getattr(error, _MARK, None)
+        known = _mark_of(error)
         if isinstance(known, _Seen) and now_s - known.at_s < _SAME_OCCURRENCE_S:
             return known.event_id
         seen = _Seen(now_s)
@@ -179,8 +179,11 @@ class ErrorReporter:
         return event.event_id
 
     def _give_up(self, where: str, failure: Exception) -> None:
-        self.sink.note_drop(DropReason.FAILED)
         host_log.swallowed(where, failure)
+        try:
+            self.sink.note_drop(DropReason.FAILED)
+        except Exception as another:  # noqa: BLE001 -- a sink of the host's own may break
+            host_log.swallowed("counting a drop", another)
 
 
 def own_reporter(sink: EventSink | None, service: str | None) -> ErrorReporter | None:
@@ -201,6 +204,13 @@ def _named(entry: str, error_class: type) -> bool:
         error_class.__qualname__,
         f"{error_class.__module__}.{error_class.__qualname__}",
     )
+
+
+def _mark_of(error: BaseException) -> object:
+    try:
+        return getattr(error, _MARK, None)
+    except Exception:  # noqa: BLE001 -- an exception class with a __getattr__ of its own
+        return None
 
 
 def _mark(error: BaseException, seen: _Seen) -> None:

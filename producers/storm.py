@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from fixstream.producers.fork_safety import renew_in_children
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StormConfig:
@@ -37,6 +39,7 @@ class StormLimiter:
         self._config = config
         self._lock = threading.Lock()
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
+        renew_in_children(self)
 
     def admit(self, key: Hashable, now_s: float) -> int | None:
         """None when the event is one too many; else how many of its key went before it unheard.
@@ -56,6 +59,11 @@ class StormLimiter:
             bucket.tokens -= 1.0
             num_suppressed, bucket.num_suppressed = bucket.num_suppressed, 0
             return num_suppressed
+
+    def renew_after_fork(self) -> None:
+        """The child's own lock, and buckets that no thread was just changing."""
+        self._lock = threading.Lock()
+        self._buckets = OrderedDict()
 
     def _bucket(self, key: Hashable, now_s: float) -> _Bucket:
         bucket = self._buckets.get(key)

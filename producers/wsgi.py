@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from fixstream.producers import host_log
 from fixstream.producers.installation import current_reporter
 from fixstream.producers.middleware import scrubbed_path
 from fixstream.producers.reporter import ErrorReporter, Sighting, own_reporter
@@ -63,10 +64,12 @@ class WsgiErrorLearningMiddleware:
         return _WatchedBody(body, lambda error: self._report(error, environ, status))
 
     def _report(self, error: Exception, environ: Environ, status: list[str]) -> None:
-        reporter = self._reporter or current_reporter(self._service)
         token = request_headers.set(_headers(environ))
         try:
+            reporter = self._reporter or current_reporter(self._service)
             reporter.report_exception(error, _sighting(environ, status))
+        except Exception as failure:  # noqa: BLE001 -- it would take the place of the host's error
+            host_log.swallowed("the middleware", failure)
         finally:
             request_headers.reset(token)
 

@@ -150,6 +150,14 @@ def open_log(path: Path, saved: Position | None, *, from_end: bool = False) -> l
     return logs
 
 
+def successors(path: Path, ended: OpenLog) -> list[OpenLog]:
+    """What took the name after a file that was rotated away, oldest first."""
+    rotated = _rotated_since(path, ended.position())
+    for own in rotated[:1]:
+        own.close()
+    return rotated[1:] + open_log(path, None)
+
+
 def _rotated_since(path: Path, saved: Position) -> list[OpenLog]:
     """The file of the position, and those that were rotated away after it; oldest first."""
     siblings = [
@@ -158,6 +166,7 @@ def _rotated_since(path: Path, saved: Position) -> list[OpenLog]:
         if sibling != path and sibling.suffix not in _COMPRESSED and sibling.is_file()
     ]
     own = next((sibling for sibling in siblings if _is_the_saved(sibling, saved)), None)
+    own = own or next((sibling for sibling in siblings if _is_a_copy(sibling, saved)), None)
     if own is None:
         return []
     written_at = own.stat().st_mtime_ns
@@ -170,6 +179,18 @@ def _rotated_since(path: Path, saved: Position) -> list[OpenLog]:
         OpenLog(own.open("rb"), saved.offset),
         *(OpenLog(sibling.open("rb"), 0) for _, sibling in later),
     ]
+
+
+def _is_a_copy(path: Path, saved: Position) -> bool:
+    """Whether this is what `copytruncate` kept; short heads could be anything's."""
+    if saved.head_bytes < _HEAD_BYTES:
+        return False
+    try:
+        with path.open("rb") as file:
+            is_long_enough = os.fstat(file.fileno()).st_size >= saved.offset
+            return is_long_enough and _hash(file.read(saved.head_bytes)) == saved.head
+    except OSError:
+        return False
 
 
 def _is_the_saved(path: Path, saved: Position) -> bool:

@@ -26,6 +26,8 @@ _CONTINUES = re.compile(
     r"The above exception was the direct cause|During handling of the above exception|"
     r"at [\w$.<>]+\(|#\d+ |[\w./*()-]+\(.*\)$|note: "
 )
+_LOOKED_AT_CHARS: Final = 1000
+"""Of a line: the patterns would take quadratic time on a hostile one."""
 _EXCEPTION_LINE = re.compile(r"[A-Za-z_$][\w.$]*(?::|$)")
 _CHAIN = ("The above exception was the direct cause", "During handling of the above exception")
 
@@ -90,11 +92,12 @@ class RecordAssembler:
         is_full = len(current.lines) >= MAX_LINES or current.num_chars >= MAX_CHARS
         if line.begins or is_full:
             return False
-        if current.awaits_exception and _EXCEPTION_LINE.match(line.text):
+        start = line.text[:_LOOKED_AT_CHARS]
+        if current.awaits_exception and _EXCEPTION_LINE.match(start):
             return True
-        if _TRACE_BEGINS.match(line.text):
+        if _TRACE_BEGINS.match(start):
             return current.is_after_chain or _may_have_logged_a_trace(current)
-        if _CONTINUES.match(line.text):
+        if _CONTINUES.match(start):
             return True
         # Where records have a layout, what has none is the rest of a message.
         return current.line.begins and not line.is_wrapped
@@ -108,7 +111,7 @@ class RecordAssembler:
         current.num_chars += len(text) + 1
         current.next_byte = next_byte
         current.is_partial = line.is_partial
-        current.has_trace = current.has_trace or bool(_TRACE_BEGINS.match(text))
+        current.has_trace = current.has_trace or bool(_TRACE_BEGINS.match(text[:_LOOKED_AT_CHARS]))
         if text.startswith("Traceback"):
             current.awaits_exception = True
         elif text and not text[0].isspace():

@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from fixstream.producers.publishing import FLUSH_TIMEOUT_S, Progress, Publisher, make_publisher
-from fixstream.producers.tail.following import OpenLog, Position, open_log
+from fixstream.producers.tail.following import OpenLog, Position, open_log, successors
 from fixstream.producers.tail.line_formats import read_line
 from fixstream.producers.tail.log_events import LogOrigin, event_from_record
 from fixstream.producers.tail.positions import PositionFile
@@ -117,8 +117,8 @@ class FollowedPath:
             if record is not None:
                 yield record, self._origin(current)
         yield from self._finished(current)
+        self._logs = self._logs[1:] or successors(self._path, current)
         current.close()
-        self._logs = self._logs[1:] or open_log(self._path, None)
         self._quiet_since = None
 
     def _finished(self, current: OpenLog) -> Iterator[tuple[LogRecord, LogOrigin]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -156,6 +157,16 @@ def test_shapes_that_have_no_end_come_out_bounded(make: object) -> None:
 
     assert len(event.stack_trace or "") <= CONFIG.max_trace_chars
     assert event.error_type is not None
+
+
+def test_names_and_attributes_stay_within_the_limits_of_the_record() -> None:
+    long_name = type("Long" + "Name" * 500, (Exception,), {})
+    attributes = {f"key {number}" * 100: "v" * 9999 for number in range(100)} | {"": "no key"}
+    circumstances = Circumstances(occurred_at=NOW, attributes=attributes)
+    event = event_from_exception(hostile.raised(long_name("x")), CONFIG, circumstances)
+
+    # Room is left for what is added after capture.
+    validate(replace(event, attributes={**event.attributes, "one": "1", "two": "2"}))
 
 
 def test_ten_megabytes_keep_head_and_tail() -> None:

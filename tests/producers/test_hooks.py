@@ -144,6 +144,11 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
         init("shop", sink=MemorySink())
 
 
+def test_a_name_that_no_record_can_hold_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="FIXSTREAM_RELEASE"):
+        init("shop", sink=MemorySink(), release="1" * 300)
+
+
 def test_a_missing_service_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FIXSTREAM_SERVICE", "FIXSTREAM_PRODUCERS_SERVICE", "OTEL_SERVICE_NAME"):
         monkeypatch.delenv(name, raising=False)

@@ -199,6 +199,46 @@ async def test_a_sink_that_is_full_costs_the_host_nothing() -> None:
     assert sink.counts().dropped == {DropReason.QUEUE_FULL: 1}
 
 
+class BrokenSink(MemorySink):
+    """A host's own sink, with bugs."""
+
+    def emit(self, event: Any) -> bool:
+        raise RuntimeError("bug in emit")
+
+    def note_drop(self, reason: Any, num_events: int = 1) -> None:
+        raise RuntimeError("bug in note_drop")
+
+
+async def test_a_sink_with_bugs_does_not_take_the_place_of_the_hosts_error(
+    swallowed: list[str],
+) -> None:
+    with pytest.raises(KeyError, match="thirteen"):
+        await get(make_app(BrokenSink()), "/orders/13", quiet=False)
+
+    assert len(swallowed) == 2
+    swallowed.clear()
+
+
+async def test_a_scope_with_surprises_does_not_take_the_place_of_the_hosts_error(
+    swallowed: list[str],
+) -> None:
+    class OddRoute:
+        @property
+        def path(self) -> str:
+            raise RuntimeError("no path")
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise KeyError("own")
+
+    app = ErrorLearningMiddleware(broken, sink=MemorySink(), service="shop")
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": [], "route": OddRoute()}
+    with pytest.raises(KeyError, match="own"):
+        await app(scope, None, None)  # type: ignore[arg-type]
+
+    assert swallowed == ["the middleware: RuntimeError: no path"]
+    swallowed.clear()
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,6 +183,18 @@ def test_truncation_begins_anew(host: Host) -> None:
     host.poll()
     os.truncate(host.log, 0)
     host.write(2)
+    host.end()
+    host.check()
+
+
+def test_what_copytruncate_kept_is_read_after_a_restart(host: Host) -> None:
+    host.write(9)
+    host.poll()
+    host.write(3)
+    shutil.copy(host.log, host.log.with_name("shop.log.1"))
+    os.truncate(host.log, 0)
+    host.write(2)
+    host.restart()
     host.end()
     host.check()
 

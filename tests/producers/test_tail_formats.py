@@ -192,6 +192,14 @@ def test_the_same_record_has_the_same_id_and_no_other_has() -> None:
     assert first.event_id == again.event_id != moved.event_id
 
 
+@pytest.mark.parametrize("piece", ["(", "a.", "=", '"', "[", "<", "{", "\\", " ", "at ", "1"])
+def test_a_megabyte_of_one_piece_is_read_at_once(piece: str) -> None:
+    line = piece * (1_000_000 // len(piece))
+
+    # Quadratic time would take minutes: the test runner's limit would end it.
+    records(f"2026-11-22 12:00:00 ERROR x\n{line}\nTraceback\n{line}\n{line}")
+
+
 @given(st.lists(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\n"))))
 def test_no_lines_break_the_reader_and_none_is_lost(lines: list[str]) -> None:
     text = "\n".join(lines)
