@@ -56,7 +56,6 @@ from fixstream.triage.scrub import Scrubber
 from fixstream.triage.triage import Triager
 
 GROUP = "inference"
-STREAMS_GROUP = "streams"
 GROUPS = Topic("groups.v1", "fingerprint", None, is_compacted=True)
 """What the processor remembers of each group; it creates the topic."""
 MAX_THREADS = 4
@@ -228,7 +227,9 @@ class Assembly:
         name = self._kafka.topic
         watched = (
             WatchedGroup(
-                "processor", name(topics.ERRORS_RAW), lambda: self._consumer(STREAMS_GROUP)
+                "processor",
+                name(topics.ERRORS_RAW),
+                lambda: self._consumer(self._settings.streams_group),
             ),
             WatchedGroup("suggestions", name(topics.ERRORS_TRIAGED), lambda: self._consumer(GROUP)),
         )

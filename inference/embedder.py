@@ -8,6 +8,7 @@ not ready the learned part says nothing, rather than comparing vectors of two mo
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -22,8 +23,10 @@ from fixstream.schemas.records import Solution
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 4
+CHUNK = 2
 """Fixes embedded at once: a prediction that comes meanwhile waits for no more than these."""
+MAX_SHARE = 0.2
+"""Of the model's time that embedding may take: vectors can wait, callers cannot."""
 LOOK_S = 0.5
 MAX_CHARS = 2_000
 
@@ -72,7 +75,11 @@ class Embedder:
         self._done = {key: one for key, one in self._done.items() if key in held}
         missing = [one for key, one in held.items() if self._done.get(key) is not one]
         for start in range(0, len(missing), CHUNK):
-            if self._stop.is_set() or not self._embed(missing[start : start + CHUNK]):
+            started_at = time.monotonic()
+            if not self._embed(missing[start : start + CHUNK]):
+                return
+            pause_s = (time.monotonic() - started_at) * (1 / MAX_SHARE - 1)
+            if self._stop.wait(pause_s) or self._slot.version != version:
                 return
         if self._knowledge.vectors_version != version and self._knowledge.use_vectors(version):
             log.info("vectors in use", model_version=version, num_solutions=len(held))

@@ -38,6 +38,7 @@ class Evidence:
         """Starts with none."""
         self._lock = threading.Lock()
         self._voices: OrderedDict[tuple[str, str, str], bool] = OrderedDict()
+        self._overall = _NOTHING
         self._by_fix: dict[str, Tally] = {}
         self._by_group: dict[str, dict[str, Tally]] = {}
 
@@ -69,11 +70,10 @@ class Evidence:
     @property
     def overall(self) -> Tally:
         """All that was said about any fix, one voice a submitter, group and fix."""
-        with self._lock:
-            num_worked = sum(self._voices.values())
-            return Tally(num_worked, len(self._voices) - num_worked)
+        return self._overall
 
     def _count(self, place: str, solution_id: str, worked: bool, by: int) -> None:
+        self._overall = _moved(self._overall, worked, by)
         self._by_fix[solution_id] = _moved(self._by_fix.get(solution_id, _NOTHING), worked, by)
         group = self._by_group.setdefault(place, {})
         group[solution_id] = _moved(group.get(solution_id, _NOTHING), worked, by)

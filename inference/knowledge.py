@@ -88,6 +88,11 @@ class KnowledgeBase:
         entry = self._entries.get(solution_id)
         return entry.solution if entry else None
 
+    def is_public(self, solution_id: str) -> bool:
+        """Whether a fix is held now, and may be shown to anybody."""
+        entry = self._entries.get(solution_id)
+        return entry is not None and entry.solution.visibility == PUBLIC
+
     def solutions(self) -> list[Solution]:
         """All fixes held now."""
         return [entry.solution for entry in list(self._entries.values())]

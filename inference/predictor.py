@@ -19,7 +19,7 @@ from typing import Self, TypeVar
 import structlog
 
 from fixstream.inference import metrics
-from fixstream.inference.served import ErrorText, Prediction
+from fixstream.inference.served import ErrorText, Prediction, ServedModel
 from fixstream.inference.slot import ModelSlot
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.errors import RetryLater
@@ -184,16 +184,22 @@ class Predictor:
         if not live:
             return
         metrics.BATCH_SIZE.observe(len(live))
+        with self._slot.lease() as model:
+            self._answer(live, model)
+
+    def _answer(self, batch: list[_Waiting], model: ServedModel | None) -> None:
         try:
-            with self._slot.lease() as model:
-                answers = model.predict([one.text for one in live]) if model else [None] * len(live)
-        except Exception as error:  # The loop edge: one bad batch must not end the service.
-            log.exception("prediction failed", num_texts=len(live))
-            metrics.PREDICTIONS_FAILED.inc(len(live))
-            for one in live:
-                one.answer.set_exception(error)
+            answers = model.predict([one.text for one in batch]) if model else [None] * len(batch)
+        except Exception as error:  # The loop edge: one bad text must not end the service.
+            if len(batch) > 1:  # Nor fail its neighbours.
+                for one in batch:
+                    self._answer([one], model)
+                return
+            log.exception("prediction failed")
+            metrics.PREDICTIONS_FAILED.inc()
+            batch[0].answer.set_exception(error)
             return
-        for one, answer in zip(live, answers, strict=True):
+        for one, answer in zip(batch, answers, strict=True):
             one.answer.set_result(answer)
 
 

@@ -26,6 +26,8 @@ class InferenceSettings(ServiceSettings):
     """Folder or fsspec URL under which checkpoints may lie; other places are refused."""
     trusted_keys: str | None = None
     """File or folder with the public keys whose updates are trusted: `<CHECKPOINT_DIR>/keys`."""
+    streams_group: str = "streams"
+    """The processor's consumer group, without the prefix, whose lag is shown."""
     model_name: str | None = None
     """Follow the updates of this model only; default: every model on the topic."""
     num_threads: int = Field(default=0, ge=0, le=256)

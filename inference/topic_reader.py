@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -52,6 +53,7 @@ class TopicReader:
         self._stop = threading.Event()
         self._ends: dict[tuple[str, int], int] = {}
         self._is_caught_up = False
+        self._has_complained = False
         self._thread = threading.Thread(
             target=self._run, name=f"reader-{self._topics[0]}", daemon=True
         )
@@ -81,14 +83,14 @@ class TopicReader:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            consumer = self._open_consumer()
             try:
-                if self._assign(consumer):
+                with closing(self._open_consumer()) as consumer:
+                    while not self._stop.is_set() and not self._assign(consumer):
+                        self._stop.wait(RETRY_S)
                     self._read(consumer)
             except (KafkaException, FixstreamError) as error:
+                # Reading starts over at the beginning: receivers take a repeat as no news.
                 log.warning("topic reader will retry", topics=self._topics, error=str(error))
-            finally:
-                consumer.close()
             self._stop.wait(RETRY_S)
 
     def _assign(self, consumer: Consumer) -> bool:
@@ -96,7 +98,9 @@ class TopicReader:
         for topic in self._topics:
             found = consumer.list_topics(topic, timeout=METADATA_TIMEOUT_S).topics[topic]
             if found.error is not None or not found.partitions:
-                log.warning("topic not there yet", topic=topic)
+                if not self._has_complained:
+                    log.warning("topic not there yet", topic=topic)
+                    self._has_complained = True
                 return False
             partitions += [
                 TopicPartition(topic, number, OFFSET_BEGINNING) for number in found.partitions

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fixstream.inference.api import RestParts
+from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.observations import GroupSeen, SuggestionSeen
 from fixstream.inference.statistics import statistics
 from fixstream.schemas.records import Fix
@@ -73,7 +74,9 @@ def live(parts: RestParts) -> dict[str, Any]:
     return {
         "stats": statistics(parts.sources, parts.reading()),
         "groups": [_group(one) for one in seen.groups(MAX_GROUPS)],
-        "suggestions": [_suggestion(one) for one in seen.suggestions(MAX_SUGGESTIONS)],
+        "suggestions": [
+            _suggestion(one, parts.sources.knowledge) for one in seen.suggestions(MAX_SUGGESTIONS)
+        ],
     }
 
 
@@ -94,7 +97,7 @@ def _group(group: GroupSeen) -> dict[str, Any]:
     }
 
 
-def _suggestion(seen: SuggestionSeen) -> dict[str, Any]:
+def _suggestion(seen: SuggestionSeen, knowledge: KnowledgeBase) -> dict[str, Any]:
     suggestion = seen.suggestion
     return {
         "id": suggestion.suggestion_id,
@@ -105,7 +108,8 @@ def _suggestion(seen: SuggestionSeen) -> dict[str, Any]:
         "category": suggestion.category.value,
         "model_version": suggestion.model_version,
         "created_at": suggestion.created_at.isoformat(),
-        "fixes": [_fix(one) for one in suggestion.fixes],
+        # Whoever opens the page is nobody's service: private fixes are left out, removed ones too.
+        "fixes": [_fix(one) for one in suggestion.fixes if knowledge.is_public(one.solution_id)],
     }
 
 

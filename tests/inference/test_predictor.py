@@ -83,6 +83,26 @@ def test_a_model_that_fails_fails_its_batch_only() -> None:
         assert predictor.submit(TEXT).result(5) is not None
 
 
+def test_one_bad_text_does_not_fail_its_neighbours() -> None:
+    class Choosy(FakeModel):
+        def predict(self, texts):  # type: ignore[no-untyped-def]
+            if any(text.message == "bad" for text in texts):
+                raise RuntimeError("bad")
+            return super().predict(texts)
+
+    model = Choosy(1)
+    model.gate = threading.Event()
+    with Predictor(slot_with(model), SystemClock()) as predictor:
+        predictor.submit(TEXT)
+        eventually(lambda: predictor.num_waiting == 0)
+        answers = [predictor.submit(ErrorText(text)) for text in ("good", "bad", "good")]
+        model.gate.set()
+        assert answers[0].result(5) is not None
+        assert answers[2].result(5) is not None
+        with pytest.raises(RuntimeError):
+            answers[1].result(5)
+
+
 def test_a_caller_who_went_away_costs_nothing() -> None:
     model = FakeModel(1)
     model.gate = threading.Event()

@@ -151,12 +151,17 @@ CALIBRATION = (
         "org.apache.hadoop.hdfs.server.namenode.SafeModeException",
         "Cannot create file /out/part-0. Name node is in safe mode.",
     ),
-    _unknown("ValueError", "could not convert string to float: 'n/a'"),
+    _known(
+        "ValueError",
+        "could not convert string to float: 'n/a'",
+        "could-not-convert-string-to-float",
+    ),
+    _unknown("shop.import_.PriceList", "row 14 of the price list has no unit"),
     _unknown("RuntimeError", "reactor temperature above threshold"),
     _unknown(None, "Scrolling in the message list is slow with more than 10000 messages"),
     _unknown("CudaError", "an illegal memory access was encountered in kernel launch"),
     _unknown("shop.stock.OutOfStock", "no units left of sku-1182"),
-    _unknown("NotImplementedError", "gift cards"),
+    _known("NotImplementedError", "gift cards", "notimplementederror"),
     _unknown(None, "Printer driver returns blank pages in landscape mode"),
 )
 
@@ -301,7 +306,11 @@ HELD_OUT = (
     _unknown("IndexError", "pop from empty deque of pending refunds"),
     _unknown(None, "Keyboard shortcut for duplicating a line does nothing in the diff editor"),
     _unknown("java.lang.IllegalStateException", "Ledger replay requires a closed book"),
-    _unknown("TypeError", "unsupported operand type(s) for -: 'Money' and 'NoneType'"),
+    _known(
+        "TypeError",
+        "unsupported operand type(s) for -: 'Money' and 'NoneType'",
+        "unsupported-operand-types",
+    ),
     _unknown(None, "Spell checker underlines correct German compounds in the composer"),
     _unknown("shop.geo.UnknownCountry", "no tax table for country code XK"),
     _unknown("numpy.linalg.LinAlgError", "Matrix is not positive definite"),
