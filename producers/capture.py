@@ -11,8 +11,7 @@ from importlib import metadata
 from fixstream.producers.exception_chain import (
     CapturedFrame,
     chain_of,
-    frames_of,
-    is_in_app,
+    in_app_frames,
     root_cause,
 )
 from fixstream.producers.safe_text import clean_text, message_of, type_name
@@ -139,9 +138,7 @@ def _chain_attributes(error: BaseException) -> dict[str, str]:
 
 
 def _code_attributes(error: BaseException, in_app_modules: tuple[str, ...]) -> dict[str, str]:
-    frames = [
-        frame for frame in frames_of(error.__traceback__).kept if is_in_app(frame, in_app_modules)
-    ]
+    frames = in_app_frames(error.__traceback__, in_app_modules, _MAX_IN_APP_FRAMES)
     if not frames:
         return {}
     culprit = frames[-1]
@@ -149,7 +146,7 @@ def _code_attributes(error: BaseException, in_app_modules: tuple[str, ...]) -> d
         "code.file.path": culprit.file,
         "code.function.name": culprit.function,
         "code.line.number": str(culprit.line),
-        "exception.in_app": "; ".join(map(_brief, frames[-_MAX_IN_APP_FRAMES:])),
+        "exception.in_app": "; ".join(map(_brief, frames)),
     }
 
 

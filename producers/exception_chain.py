@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sysconfig
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_LINKS: Final = 20
 """Most causes that are followed; a chain this long repeats itself."""
@@ -16,9 +17,11 @@ MAX_FRAMES: Final = 100
 """Most frames of one traceback that are kept: the first and the last half of these."""
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedFrame:
-    """Where one call stood when the exception passed through it."""
+class CapturedFrame(NamedTuple):
+    """Where one call stood when the exception passed through it.
+
+    A named tuple, because dozens are made on the host's request path.
+    """
 
     file: str
     line: int
@@ -123,24 +126,35 @@ def raise_site(error: BaseException) -> tuple[str, int]:
     return (node.tb_frame.f_code.co_filename, node.tb_lineno or 0)
 
 
-def is_in_app(frame: CapturedFrame, in_app_modules: tuple[str, ...] = ()) -> bool:
-    """Whether the frame belongs to the application, and not to a library or the interpreter.
+def in_app_frames(
+    traceback: TracebackType | None, in_app_modules: tuple[str, ...], max_frames: int
+) -> list[CapturedFrame]:
+    """The innermost frames of the application, outermost first.
 
-    `in_app_modules` are module prefixes that count as the application's wherever they lie.
+    Libraries, the interpreter and our own hooks are not the application. `in_app_modules` are
+    module prefixes that count as the application's wherever they lie.
     """
-    if _is_within(frame.module, in_app_modules):
+    found: deque[TracebackType] = deque(maxlen=max_frames)
+    for node in _nodes(traceback):
+        module = node.tb_frame.f_globals.get("__name__")
+        name = module if isinstance(module, str) else ""
+        if _is_in_app(node.tb_frame.f_code.co_filename, name, in_app_modules):
+            found.append(node)
+    return [_captured(node) for node in found]
+
+
+@lru_cache(maxsize=4096)
+def _is_in_app(file: str, module: str, in_app_modules: tuple[str, ...]) -> bool:
+    if _is_within(module, in_app_modules):
         return True
     # Our own hooks are never the application's, even where they are installed from a checkout.
-    return not _is_within(frame.module, ("fixstream.producers",)) and not _is_library_file(
-        frame.file
-    )
+    return not _is_within(module, ("fixstream.producers",)) and not _is_library_file(file)
 
 
 def _is_within(module: str, packages: tuple[str, ...]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-@lru_cache(maxsize=4096)
 def _is_library_file(file: str) -> bool:
     if file.startswith("<"):
         return True
