@@ -22,6 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from confluent_kafka import Consumer, TopicPartition
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +50,6 @@ class Contender:
 
     name: str
     argv: Sequence[str]
-    ends_itself: bool = True
 
 
 def main() -> int:
@@ -81,12 +81,12 @@ def main() -> int:
 def contenders(num_events: int) -> list[Contender]:
     """The worker and the yardsticks that can run here."""
     found = [
-        Contender("fixstream_worker", [sys.executable, "-m", "fixstream.streams"], False),
+        Contender("fixstream_worker", [sys.executable, "-m", "fixstream.streams"]),
         Contender("bare_loop", [sys.executable, str(LOOPS / "bare.py"), str(num_events)]),
     ]
     quix = os.environ.get("FIXSTREAM_BENCH_QUIX_PYTHON")
     if quix:
-        found.append(Contender("quix_streams", [quix, str(LOOPS / "quix.py"), str(num_events)]))
+        found.append(Contender("quix_streams", [quix, str(LOOPS / "quix.py")]))
     else:
         print("quix_streams skipped: FIXSTREAM_BENCH_QUIX_PYTHON is not set")
     return found
@@ -95,6 +95,7 @@ def contenders(num_events: int) -> list[Contender]:
 def measure(servers: str, mix: str, events: list[ErrorEvent], num_rounds: int) -> dict[str, float]:
     """Events a second of each contender (the median of the rounds), and the worker's ratios."""
     rates: dict[str, list[float]] = {}
+    costs: dict[str, list[float]] = {}
     for round_number in range(num_rounds):
         for contender in contenders(len(events)):
             prefix = f"bench.{mix}.{contender.name}.{round_number}."
@@ -111,11 +112,18 @@ def measure(servers: str, mix: str, events: list[ErrorEvent], num_rounds: int) -
         for name, rate in figures.items()
         if name != "fixstream_worker"
     }
-    return {**figures, **ratios}
+    cpu = {f"cpu_us_{name}": round(statistics.median(found)) for name, found in costs.items()}
+    return {**figures, **ratios, **cpu}
 
 
-def run_one(contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]) -> float:
-    """Fills fresh topics, lets the contender work through them, and takes its rate."""
+def run_one(
+    contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]
+) -> tuple[float, float]:
+    """Fills fresh topics and lets the contender work through them.
+
+    Returns:
+        Events a second, and microseconds of processor time an event with the start-up's share.
+    """
     topics = TopicsSettings(partitions=1)
     extra = [plan_topic(topic, kafka, topics) for topic in faust_topics()]
     apply_topics(kafka, topics, extra=extra)
@@ -131,10 +139,16 @@ def run_one(contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]
     }
     process = subprocess.Popen(contender.argv, env=environment)
     try:
-        return rate_of(kafka, len(events))
+        return rate_of(kafka, len(events)), cpu_seconds(process.pid) / len(events) * 1e6
     finally:
         process.terminate()
         process.wait(30)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used; unlike a rate it hardly depends on its neighbours."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def publish(kafka: KafkaSettings, events: list[ErrorEvent]) -> None:

@@ -7,7 +7,6 @@ windows or groups.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -23,9 +22,6 @@ from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage, dead_le
 from fixstream.triage.triage import TRIAGE_VERSION, Triage, cut
 
 log = structlog.get_logger(__name__)
-
-MAX_CACHED_CHARS = 16 * 1024
-"""Longer texts are judged each time: they repeat rarely and would fill the cache's memory."""
 
 
 class Judge(Protocol):
@@ -110,73 +106,6 @@ def _within_limits(triage: Triage) -> Triage:
     message = cut(event.message, MAX_TEXT_CHARS)
     stack_trace = cut(stack, MAX_TRACE_CHARS) if event.stack_trace is not None else None
     return replace(triage, event=replace(event, message=message, stack_trace=stack_trace))
-
-
-_CacheKey = tuple[object, ...]
-
-
-class RememberingJudge:
-    """A judge that judges the same text once. Errors repeat: most events are one seen just before.
-
-    The key is everything that the judgement may depend on; what differs from event to event (id,
-    time, trace) is put into the remembered judgement.
-    """
-
-    def __init__(self, judge: Judge, max_entries: int) -> None:
-        """Remembers at most `max_entries` judgements; 0 remembers none."""
-        self._judge = judge
-        self._max_entries = max_entries
-        self._known: OrderedDict[_CacheKey, Triage] = OrderedDict()
-        self.num_hits = 0
-
-    def triage(self, event: ErrorEvent) -> Triage:
-        """The judgement of this event."""
-        if len(event.message) + len(event.stack_trace or "") > MAX_CACHED_CHARS:
-            return self._judge.triage(event)
-        key = _cache_key(event)
-        known = self._known.get(key)
-        if known is None:
-            return self._remember(key, self._judge.triage(event))
-        self.num_hits += 1
-        self._known.move_to_end(key)
-        return replace(known, event=_with_identity_of(known.event, event))
-
-    def _remember(self, key: _CacheKey, triage: Triage) -> Triage:
-        if self._max_entries:
-            self._known[key] = triage
-            if len(self._known) > self._max_entries:
-                self._known.popitem(last=False)
-        return triage
-
-
-def _cache_key(event: ErrorEvent) -> _CacheKey:
-    return (
-        event.message,
-        event.stack_trace,
-        event.error_type,
-        event.service,
-        event.environment,
-        event.release,
-        event.source,
-        event.language,
-        event.severity_hint,
-        event.domain_hint,
-        event.correlation_id,
-        event.sdk,
-        event.scrubber,
-        event.provenance,
-        tuple(event.attributes.items()) if event.attributes else (),
-    )
-
-
-def _with_identity_of(judged: ErrorEvent, event: ErrorEvent) -> ErrorEvent:
-    return replace(
-        judged,
-        event_id=event.event_id,
-        occurred_at=event.occurred_at,
-        trace_id=event.trace_id,
-        span_id=event.span_id,
-    )
 
 
 Process = Callable[[RawMessage], Outcome]

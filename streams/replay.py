@@ -172,7 +172,7 @@ def replay_dead_letters(
 
 def read_dead_letter(message: Message) -> StoredDeadLetter:
     """The letter in a message of the dead-letter topic, whoever wrote it."""
-    headers = [(name, bytes(value or b"")) for name, value in message.headers() or []]
+    headers = [(name, _bytes(value)) for name, value in message.headers() or []]
     found = {name: value.decode(errors="replace") for name, value in headers}
     _, timestamp_ms = message.timestamp()
     partition, offset = message.partition(), message.offset()
@@ -194,6 +194,10 @@ def read_dead_letter(message: Message) -> StoredDeadLetter:
         headers=tuple(original_headers(headers)),
         is_omitted=OMITTED_HEADER in found,
     )
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value or b"")
 
 
 def _number(text: str | None, default: int) -> int:
@@ -221,8 +225,9 @@ def _read(consumer: Consumer, start: TopicPartition) -> Iterator[Message]:
     deadline = time.monotonic() + _READ_TIMEOUT_S
     while time.monotonic() < deadline:
         for message in consumer.consume(500, 0.5):
-            if message.error() is not None:
-                raise RetryLater(f"reading dead letters: {message.error().str()}")
+            error = message.error()
+            if error is not None:
+                raise RetryLater(f"reading dead letters: {error.str()}")
             yield message
             deadline = time.monotonic() + _READ_TIMEOUT_S
         if consumer.position([start])[0].offset >= high:

@@ -26,7 +26,7 @@ from fixstream.streams.app import FaustIntake
 from fixstream.streams.metrics import Progress, StreamsMetrics
 from fixstream.streams.opening import PartitionOpener
 from fixstream.streams.outbox import Outbox, OutboxLimits
-from fixstream.streams.processor import EventProcessor, RememberingJudge
+from fixstream.streams.processor import EventProcessor
 from fixstream.streams.readiness import wait_for_topics
 from fixstream.streams.settings import StreamsSettings
 from fixstream.streams.worker import Worker
@@ -105,7 +105,7 @@ def _build(settings: StreamsSettings, kafka: KafkaSettings, producer: Producer) 
     codec = _codec(kafka)
     metrics = StreamsMetrics()
     processor = EventProcessor(
-        RememberingJudge(Triager(), settings.triage_cache_size),
+        Triager(num_kept=settings.triage_memory),
         codec,
         max_event_bytes=settings.max_event_bytes,
         max_attempts=settings.max_attempts,

@@ -52,8 +52,8 @@ class StreamsSettings(ServiceSettings):
     """How often our own code may fail on one event before it becomes a dead letter."""
     max_groups: int = Field(default=100_000, ge=1)
     """Groups that are remembered for each partition; the least recently seen go first."""
-    triage_cache_size: int = Field(default=4096, ge=0)
-    """Texts whose judgement is kept, so that the same error is scrubbed and parsed once."""
+    triage_memory: int = Field(default=4096, ge=1)
+    """Judgements that triage keeps, so that the same error is scrubbed and parsed once."""
     max_in_flight: int = Field(default=20_000, ge=1)
     """Messages that may wait for their delivery reports before intake pauses."""
     max_in_flight_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)

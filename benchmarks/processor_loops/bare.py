@@ -21,7 +21,7 @@ from fixstream.streams.groups import Groups
 from fixstream.streams.lane import Lane
 from fixstream.streams.metrics import StreamsMetrics
 from fixstream.streams.outbox import Outbox, OutboxLimits
-from fixstream.streams.processor import EventProcessor, RememberingJudge
+from fixstream.streams.processor import EventProcessor
 from fixstream.streams.settings import GROUP_STATE_RETENTION
 from fixstream.streams.window import WindowLimits
 from fixstream.triage.triage import Triager
@@ -32,7 +32,7 @@ def main(num_events: int) -> None:
     kafka = load_settings(KafkaSettings)
     clock, codec = SystemClock(), Codec()
     processor = EventProcessor(
-        RememberingJudge(Triager(), 4096), codec, max_event_bytes=1_000_000, max_attempts=3
+        Triager(num_kept=4096), codec, max_event_bytes=1_000_000, max_attempts=3
     )
     producer = make_producer(kafka)
     outbox = Outbox(producer, codec, kafka, clock, OutboxLimits(), StreamsMetrics())

@@ -12,7 +12,6 @@ from pathlib import Path
 from fixstream.producers.history import read_history
 from fixstream.schemas.records import ErrorEvent
 
-
 UNDATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -11,7 +11,7 @@ from fixstream.schemas.errors import RetryLater
 from fixstream.schemas.limits import MAX_TEXT_CHARS
 from fixstream.schemas.records import ErrorEvent
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage
-from fixstream.streams.processor import EventProcessor, Judge, RememberingJudge, Triaged
+from fixstream.streams.processor import EventProcessor, Judge, Triaged
 from fixstream.triage.triage import Triage, Triager
 from support.streams import error_event
 
@@ -112,27 +112,6 @@ def test_no_text_raises(text: str, stack_trace: str | None) -> None:
         return
     outcome = processor().process(message(value))
     assert isinstance(outcome, Triaged)
-
-
-def test_the_same_text_is_judged_once_and_keeps_its_identity() -> None:
-    counting = Failing(0, ValueError())
-    judge = RememberingJudge(counting, 8)
-    first = judge.triage(error_event("a", trace_id="0" * 31 + "1"))
-    second = judge.triage(error_event("b", trace_id="0" * 31 + "2"))
-    assert counting.num_calls == 1
-    assert second == TRIAGER.triage(error_event("b", trace_id="0" * 31 + "2"))
-    assert (first.event.event_id, second.event.event_id) == ("a", "b")
-    judge.triage(error_event("c", message="something else"))
-    judge.triage(error_event("c", service="elsewhere"))
-    assert counting.num_calls == 3
-
-
-def test_the_memory_of_judgements_is_bounded() -> None:
-    counting = Failing(0, ValueError())
-    judge = RememberingJudge(counting, 2)
-    for text in ("one", "two", "three", "one"):
-        judge.triage(error_event(message=text))
-    assert counting.num_calls == 4
 
 
 def test_an_example_has_the_text_after_scrubbing() -> None:

@@ -17,7 +17,7 @@ from fixstream.schemas.validation import validate
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage
 from fixstream.streams.groups import Groups, GroupState
 from fixstream.streams.lane import ClosedWindow, Lane
-from fixstream.streams.processor import EventProcessor, RememberingJudge
+from fixstream.streams.processor import EventProcessor
 from fixstream.streams.settings import GROUP_STATE_RETENTION
 from fixstream.streams.window import Added, BatchWindow, WindowLimits
 from fixstream.triage.triage import Triage, Triager
@@ -131,9 +131,7 @@ CLOCK = SettableClock()
 def make_lane(
     limits: WindowLimits, first_offset: int = 0, states: dict[str, GroupState] | None = None
 ) -> tuple[Lane, Published]:
-    processor = EventProcessor(
-        RememberingJudge(TRIAGER, 64), Codec(), max_event_bytes=100_000, max_attempts=2
-    )
+    processor = EventProcessor(TRIAGER, Codec(), max_event_bytes=100_000, max_attempts=2)
     groups = Groups(1000, GROUP_STATE_RETENTION)
     groups.restore((states or {}).values())
     lane = Lane((TOPIC, 0, first_offset), processor.process, groups, limits, CLOCK)

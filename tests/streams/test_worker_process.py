@@ -23,6 +23,12 @@ from fixstream.schemas.codec import decode
 from fixstream.schemas.records import ErrorEvent, TrainingBatch, TriagedError
 from fixstream.schemas.topics import ERRORS_DLQ, ERRORS_RAW, ERRORS_TRIAGED, TRAINING_BATCHES
 from fixstream.schemas.validation import validate
+from fixstream.streams.replay import (
+    DeadLetterFilter,
+    list_dead_letters,
+    replay_dead_letters,
+    show_dead_letter,
+)
 from support.deadlines import eventually
 from support.kafka import Kafka, unique_prefix
 from support.streams import (
@@ -183,6 +189,31 @@ def test_a_poison_storm_stops_nothing(kafka: Kafka, tmp_path: Path) -> None:
     letters = read_topic(settings, settings.topic(ERRORS_DLQ))
     assert [m.value() for m in letters][:2000] == [value for _, value in poison]
     assert dict(letters[-1].headers() or [])["fixstream-dlq-class"] == b"too_large"
+
+
+def test_dead_letters_are_listed_shown_and_sent_back(kafka: Kafka, tmp_path: Path) -> None:
+    settings = kafka.settings
+    create_topics(settings)
+    send_raw(settings, [(b"k1", b"junk"), (b"k2", None)], headers=[("traceparent", b"00-1")])
+    with worker(settings, tmp_path):
+        wait_for_commit(settings, {0: 2}, 60)
+        letters = list(list_dead_letters(settings, DeadLetterFilter(error_class="undecodable")))
+        assert [letter.key for letter in letters] == [b"k1", b"k2"]
+        assert list(list_dead_letters(settings, DeadLetterFilter(error_class="failed"))) == []
+        shown = show_dead_letter(settings, letters[0].partition, letters[0].offset)
+        assert shown == letters[0]
+        assert (shown.value, shown.origin_offset, shown.headers) == (
+            b"junk",
+            0,
+            (("traceparent", b"00-1"),),
+        )
+        report = replay_dead_letters(settings, DeadLetterFilter())
+        assert (report.num_sent, report.num_impossible) == (1, 1)
+        wait_for_commit(settings, {0: 3}, 30)
+    again = list(list_dead_letters(settings))[-1]
+    assert (again.value, again.key, again.attempts, again.origin_offset) == (b"junk", b"k1", 2, 2)
+    stays = replay_dead_letters(settings, DeadLetterFilter(key=b"k1"), max_attempts=2)
+    assert (stays.num_sent, stays.num_exhausted) == (1, 1)
 
 
 def test_a_broker_restart_is_sat_out(broker: EmbeddedBroker, tmp_path: Path) -> None:
