@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fixstream.schemas.records import ErrorEvent
 from fixstream.triage.event_texts import main_texts, other_texts, with_texts
 from fixstream.triage.gates import Gates
-from fixstream.triage.secrets import assignments, personal, places, values, vendors
+from fixstream.triage.secrets import assignments, personal, places, sql, values, vendors
 from fixstream.triage.secrets.model import Detector, Find
 
 SCRUBBER_VERSION = "scrub-1"
@@ -102,6 +102,7 @@ class Scrubber:
         self._detectors: tuple[Detector, ...] = (
             *by_form,
             *by_name,
+            *sql.detectors(),
             *places.detectors((*by_form, by_name[0])),
             *personal.detectors(keep_private_ips=self._config.keep_private_ips),
         )

@@ -411,6 +411,13 @@ KEPT: tuple[str, ...] = (
     "api_key is required",
     "secret not found: using default",
     "Access token validation failure. Invalid audience.",
+    "ALTER USER bob PASSWORD EXPIRE",
+    "validateSecrets -> checkSecrets",
+    "INSERT INTO orders (id, name) VALUES (1, 'bob')",
+    "DRDAID = NF000001.G7C1-4327676640608975420",
+    "Extended Request ID: abc/defGHI123+456/7890abcdefGHI123+456/7890abcdefGHI1234=",
+    '{"type": "password", "name": "field", "label": "Enter it"}',
+    "columns: ['id', 'password', 'created_at']",
     "password=${DB_PASSWORD}",
     "password: {{ vault_db_password }}",
     "password = os.environ['DB_PASSWORD']",
@@ -490,3 +497,31 @@ KEPT: tuple[str, ...] = (
     "FATAL:  no pg_hba.conf entry for host, user \"app\", database \"shop\", SSL off",
 )  # fmt: skip
 """Texts that an engineer needs as they are."""
+
+
+def tool_cases() -> list[Secret]:
+    """Returns passwords in options of tools, device configurations and rows of tables."""
+    forms = {
+        "httpie": "http --auth bob:{} GET https://x.example.com",
+        "mongo": "mongo -u admin -p {} --authenticationDatabase admin",
+        "redis": "redis-cli -h cache-1 -a {} ping",
+        "samba": "smbclient -U bob%{} //srv/share",
+        "ssh-keygen": 'ssh-keygen -N "{}" -f key',
+        "keytool": "keytool -list -storepass {} -keystore k.jks",
+        "ldap": "ldapsearch -D cn=admin -w {} -b dc=x",
+        "docker": "docker login -u bob -p {} hub.example.com",
+        "snmp": "snmp-server community {} RO",
+        "cisco": "username admin password 7 {}",
+        "insert": "INSERT INTO users (name, password, mail) VALUES ('bob', '{}', 'x')",
+        "insert second row": "insert into `u` (`id`,`api_key`) values (1,''),(2,'{}')",
+        "dotnet setting": '<setting name="Password" serializeAs="String"><value>{}</value></setting>',
+        "cdata": "<Password><![CDATA[{}]]></Password>",
+        "parameters": '{{"ParameterKey": "DbPassword", "ParameterValue": "{}"}}',
+        "html escaped": "&quot;password&quot;:&quot;{}&quot;",
+        "soap": '<wsse:Password Type="text">{}</wsse:Password>',
+        "password for": "Password for user bob: {}",
+        "openssl": "openssl pkcs12 -passin pass:{} -in x.p12",
+        "otp url": "otpauth://totp/x?secret={}&issuer=y",
+        "jaas": 'PlainLoginModule required username="bob" password="{}";',
+    }
+    return [Secret(name, form.format("hunter22x"), ("hunter22x",)) for name, form in forms.items()]

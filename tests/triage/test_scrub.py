@@ -37,6 +37,7 @@ SECRETS = [
     *cases.hash_cases(),
     *cases.personal_cases(),
     *cases.encoded_cases(),
+    *cases.tool_cases(),
 ]
 
 

@@ -26,15 +26,14 @@ _NAME = rf"[\w.$-]*(?i:{_WORDS})[\w.$-]*"
 _CLOSE = r"(?:\\*[\"'`\]]{1,2}|%22|&quot;)?"
 _SEPARATORS = "|".join(
     (
-        r"[ \t]*,[ \t\n]*\\*[\"']?value\\*[\"']?[ \t]*[:=][ \t]*",  # `"name": "X", "value": `
+        r"[ \t]*,[ \t\n]*\\*[\"']?(?:Parameter)?[vV]alue\\*[\"']?[ \t]*[:=][ \t]*",  # `"name": "X", "value": `
         r"[ \t]*\n[ \t]*(?:value|Value):[ \t]+",  # `- name: X` over `value: `
         r"[ \t]+(?:[\w:.-]+=\"[^\"<>]*\"[ \t]+)*?value=",  # `name="x" type="y" value=`
         r"[ \t]*:[ \t]*[A-Za-z][\w.]*(?:\[\w+\])?\??[ \t]*=[ \t]*",  # typed: `name: str = `
-        r"[ \t]+->[ \t]*",
         r"[ \t]*(?:===?|!==?|:=|=>|\?\?=|\|\|=|=|:)[ \t]*",
         r"(?:%3[DdAa]|%253[Dd]|\\u003[dD]|=3D)(?:%20|\+)*(?:%22)?",
         r"[ \t]*\)?,[ \t]*",  # `define('NAME', `, `put("name", `
-        r"(?:[ \t]+[\w:.-]+=\"[^\"<>]*\")*[ \t]*>",  # `<name attr="x">`
+        r"(?:[ \t]+[\w:.-]+=\"[^\"<>]*\")*[ \t]*>(?:\s*<(?:value|string)>)?",  # `<name attr="x">`
     )
 )
 _ASSIGNMENT = compile_bytes(rf"{_NAME}{_CLOSE}(?:{_SEPARATORS})")
@@ -102,11 +101,19 @@ def _is_misplaced(text: bytes, start: int, position: int, lead: _Lead) -> bool:
     return False
 
 
+def _begins_line(text: bytes, start: int) -> bool:
+    """Tells whether nothing but a keyword of its language stands before the name on its line."""
+    return start == 0 or _LINE_START.search(text, max(0, start - 24), start) is not None
+
+
 def _value_at(text: bytes, start: int, position: int, lead: _Lead) -> tuple[int, int, bool]:
     """Reads the value behind one lead that begins at `start` and ends at `position`."""
     if lead.is_markup:
         return values.read_markup(text, position)
     first = text[position : position + 1]
+    if first == b"&" and text.startswith(b"&quot;", position):
+        end = text.find(b"&quot;", position + 6, position + 4096)
+        return position + 6, position + 6 if end < 0 else end, True
     if first in _QUOTES:
         return values.read(text, position, whole_line=False, percent=False)
     if first in (b"|", b">") and (block := _BLOCK_SCALAR.match(text, position)) is not None:
@@ -114,8 +121,7 @@ def _value_at(text: bytes, start: int, position: int, lead: _Lead) -> tuple[int,
     scheme = _HEADER_SCHEME.match(text, position)
     if scheme is not None:
         return values.read(text, scheme.end(), whole_line=False, percent=False)
-    at_line_start = start == 0 or _LINE_START.search(text, max(0, start - 24), start) is not None
-    if lead.is_percent or not at_line_start:
+    if lead.is_percent or not _begins_line(text, start):
         return values.read(text, position, whole_line=False, percent=lead.is_percent)
     begin, end, quoted = values.read(text, position, whole_line=True, percent=False)
     if not quoted:
@@ -163,7 +169,8 @@ def _find(text: bytes) -> Iterator[Find]:
             continue
         start, end, quoted = _value_at(text, begin, position, lead)
         value = text[start:end]
-        if _is_secret(verdict, value, quoted=quoted, tight=lead.is_tight) and (
+        tight = quoted or lead.is_tight or _begins_line(text, begin)
+        if _is_secret(verdict, value, quoted=quoted, tight=tight) and (
             quoted or not _is_outcome(lead.name, lead.separator, value)
         ):
             phrase = _MNEMONIC.match(text, start)
@@ -218,11 +225,26 @@ def _find_near(text: bytes) -> Iterator[Find]:
 _PASSWORD_GATE = r"(?i:passw|passphrase|pwd)"
 
 
+_OPTION = (
+    r"[ \t]-u[ =]?[^\s]+[ \t]+-p[ =]?|\bredis-cli\b[^\n|;]*[ \t]-a[ \t]+"
+    r"|\bssh-keygen\b[^\n|;]*[ \t]-N[ \t]+"
+    r"|\bldap(?:search|modify|add|delete|whoami|passwd)\b[^\n|;]*[ \t]-w[ \t]*|\bsnmp-server community[ \t]+"
+)
+"""Options of well-known tools that take a password."""
+
+
 def detectors() -> tuple[Detector, ...]:
     """Returns the detectors that go by names; the first is the general one."""
     word = _PASSWORD_WORD
     return (
         Detector("assignment", rf"(?i:{_WORDS})", _find),
+        _spaced(
+            r"(?:^|[\s\"'`,\[])-(?:src|dest)?(?:store|key)pass[ \t]+",
+            "(?:store|key)pass ",
+            rank=KEYED,
+            sure=True,
+        ),
+        _spaced(_OPTION, " -p|redis-cli|ssh-keygen|ldap|snmp-server", rank=KEYED, sure=True),
         _spaced(rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+", _PASSWORD_GATE, rank=KEYED, sure=True),
         _spaced(
             rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
@@ -231,7 +253,7 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(
-            rf"\b{word}(?i:[ \t]+(?:is|was|of|set to|changed to))?[ \t]+",
+            rf"\b{word}(?i:[ \t]+(?:is|was|of|set to|changed to|[057]))?[ \t]+",
             _PASSWORD_GATE,
             rank=LOOSE,
             sure=False,

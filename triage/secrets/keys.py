@@ -84,6 +84,8 @@ def judge(name: str) -> Verdict:
     """Judges a name, such as `DB_PASSWORD`, `aws.secretAccessKey` or `X-Api-Key`."""
     words = [word.lower() for word in _SPLIT.findall(name)][-8:]
     about = False
+    if len(words) > 1 and (kind := _WEAK.get("".join(words[-2:]))):
+        return Verdict(Trust.WEAK, kind)
     while words and (words[-1].isdigit() or words[-1] in _MODIFIERS or words[-1] in _ABOUT):
         if (found := _joined(words)) is not None and not about:
             return found

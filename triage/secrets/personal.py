@@ -99,7 +99,7 @@ _PHONE_WORD = (
 _EMAIL = compile_bytes(
     r"[A-Za-z0-9._%+'-]*[A-Za-z0-9_+-](?:@|%40)(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b"
 )
-_IN_USERINFO = re.compile(rb"(?:://|%3A%2F%2F)[^/\s\"'<>]*$")
+_IN_USERINFO = re.compile(rb"(?:://|%3A%2F%2F)[^/?#\s\"'<>]*$")
 
 
 def _email_finder() -> Detector:
@@ -125,7 +125,7 @@ def _is_plus_phone(value: bytes) -> bool:
 
 
 def _spoken_phone() -> Detector:
-    word, number = compile_bytes(_PHONE_WORD), compile_bytes(r"\(?\d[\d ().-]{5,17}\d\b")
+    word, number = compile_bytes(_PHONE_WORD), compile_bytes(r"\(?\d[\d ()./-]{5,17}\d\b")
 
     def find(text: bytes) -> Iterator[Find]:
         for match in word.finditer(text):
@@ -176,6 +176,13 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             "phone",
             r"(?:\b1[ .-])?(?:\(\d{3}\)[ ]?|\b\d{3}[-.])\d{3}[-.]\d{4}\b",
             gate=r"\d{3}[).-] ?\d{3}[.-]\d{4}",
+            rank=LOOSE,
+            accept=_is_phone,
+        ),
+        by_pattern(
+            "phone",
+            r"\b00[1-9]\d{0,2}[ .-]\d(?:[ .-]?\d){6,11}\b",
+            gate=r"00[1-9]\d{0,2}[ .-]\d",
             rank=LOOSE,
             accept=_is_phone,
         ),

@@ -230,9 +230,15 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         ),
         after_prefix(
             "password",
-            r"\bcurl\b[^\n|;]*[ \t](?:-u|--user)[ =]?[\"']?[^\s:\"']+:",
+            r"(?:\bcurl\b[^\n|;]*[ \t]-u|[ \t]--(?:user|auth|proxy-user|userpass|creds?))[ =]?[\"']?[^\s:\"']+:",
             r"[^\s\"']+",
-            gate="curl",
+            gate="curl|--(?:user|auth|proxy-user|cred)",
+        ),
+        after_prefix(
+            "password",
+            r"\b(?:smbclient|rpcclient|net)\b[^\n|;]*-U ?[\w.\\/-]+%",
+            r"[^\s\"']+",
+            gate="-U",
         ),
         after_prefix(
             "password",
@@ -252,13 +258,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         Detector("cookie", r"(?i:cookie)", _cookies),
         Detector("long_header", r"(?i:authorization)", _long_headers),
         Detector("pgpass", r":(?:\d{4}|\*):", _pgpass),
-        by_pattern(
-            "aws_key",
-            r"\b[A-Za-z0-9/+]{40}\b",
-            gate=r"(?i:aws)|AKIA|ASIA",
-            rank=LOOSE,
-            accept=_is_aws_secret,
-        ),
+        Detector("aws_secret", r"(?i:aws)|AKIA|ASIA", _aws_secrets),
         Detector("master_key", UNGATED, _lone_key),
         _encoded(strong),
     )
@@ -303,10 +303,19 @@ def _hashes() -> tuple[Detector, ...]:
     )
 
 
-def _is_aws_secret(value: bytes) -> bool:
-    """Tells an AWS secret key, 40 characters of base64 without a mark, from hashes and paths."""
-    mixed = not (value.islower() or value.isupper()) and values.entropy(value) >= 4.2
-    return mixed and values.looks_random(value, 40)
+_AWS_SECRET = compile_bytes(r"(?:^|[^A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?:$|[^A-Za-z0-9/+=])")
+_RUN_OF_40 = re.compile(rb"[A-Za-z0-9/+]{40}")
+
+
+def _aws_secrets(text: bytes) -> Iterator[Find]:
+    """Finds AWS secret keys, 40 characters of base64 without a mark, in texts about AWS."""
+    for match in _AWS_SECRET.finditer(text):
+        run = _RUN_OF_40.search(text, match.start(), match.end())
+        assert run is not None
+        value = run[0]
+        mixed = value.lower() != value != value.upper() and values.entropy(value) >= 4.2
+        if mixed and values.looks_random(value, 40):
+            yield Find(run.start(), run.end(), "aws_key", LOOSE)
 
 
 def _lone_key(text: bytes) -> Iterator[Find]:

@@ -99,6 +99,8 @@ def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> tupl
 
 def read_markup(text: bytes, position: int) -> tuple[int, int, bool]:
     """Finds the text content of an element that begins at `position`."""
+    if text.startswith(b"<![CDATA[", position):
+        return read(text, position, whole_line=False, percent=False)
     found = _MARKUP.match(text, position)
     return (position, found.end(), True) if found else (position, position, True)
 
