@@ -97,7 +97,7 @@ class Learner:
         )
         if new:
             logits = {head: values[: len(new)].numpy() for head, values in result.logits.items()}
-            self._learn_beside_network(new, logits)
+            self._learn_beside_network(new, replayed, logits)
         return Learnt(step, result, self.optimizer.rate, len(new), len(replayed))
 
     def answers(self) -> Answers:
@@ -128,7 +128,12 @@ class Learner:
             for head, mixture in self.model.mixture.heads.items()
             for expert, weight in mixture.weights.items()
         }
-        return {**self.scores.metrics(), **earned}
+        corrections = {
+            f"mixture.{head}.{name}": value
+            for head, mixture in self.model.mixture.heads.items()
+            for name, value in (("temperature", mixture.temperature), ("power", mixture.power))
+        }
+        return {**self.scores.metrics(), **earned, **corrections}
 
     def snapshot(self, champion: Answers) -> Content:
         """A copy of all state, which later steps leave alone; `champion` is stored as such."""
@@ -179,27 +184,34 @@ class Learner:
             raise ArtifactRejected(f"the training state does not fit: {error}") from error
 
     def _learn_beside_network(
-        self, new: Sequence[LearningExample], network_logits: Mapping[str, Floats]
+        self,
+        new: Sequence[LearningExample],
+        replayed: Sequence[LearningExample],
+        network_logits: Mapping[str, Floats],
     ) -> None:
-        """Scores, then the mixture, then the wide path: each before it has seen the label."""
+        """Scores, then the mixture, then the other paths: each before it has seen the label."""
         wide = self.model.wide
         texts = [grams(example.encoded, wide.num_buckets) for example in new]
-        wide_logits = wide.logits(texts)
+        experts = {**self.model.lexical_logits(texts), "network": network_logits}
         for head in HEADS:
             mixture = self.model.mixture.heads[head]
-            logits = {"wide": wide_logits[head], "network": network_logits[head]}
+            logits = {name: said[head] for name, said in experts.items()}
             probabilities = mixture.probabilities(logits)
             targets = [example.target(head) for example in new]
             for row, target in enumerate(targets):
                 if target.weight > 0:
                     self.scores.heads[head].add(probabilities[row], target.index)
             mixture.learn(logits, targets)
-        wide.learn(texts, [example.targets() for example in new])
+        for text, example in zip(texts, new, strict=True):
+            self.model.memory.add(text.ids, wide.values(text), example.targets())
+        again = [grams(example.encoded, wide.num_buckets) for example in replayed]
+        wide.learn([*texts, *again], [example.targets() for example in (*new, *replayed)])
+        wide.count(texts)
         for example in new:
             self.replay.add(example)
 
     def _balance(self, examples: Sequence[LearningExample]) -> Tensor:
-        counts = [self.model.mixture.heads[head].state()[1] for head in HEADS]
+        counts = [self.model.mixture.heads[head].counts for head in HEADS]
         return torch.tensor(
             [
                 [

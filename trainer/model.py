@@ -1,7 +1,7 @@
 """The model as its users see it: texts in, distributions and an embedding out.
 
-A `TrainedModel` joins the tokenizer, the network, the wide path and their mixture. It is read-only
-and safe to share between threads; it does not train, load files or talk to anybody.
+A `TrainedModel` joins the tokenizer, the network, the paths beside it and their mixture. It is
+read-only and safe to share between threads; it does not train, load files or talk to anybody.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from torch import Tensor
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.trainer.checkpoint import Artifact
 from fixstream.trainer.features import MASKED_HINT, Encoded, ErrorText, HashedTokenizer, Tokenizer
+from fixstream.trainer.memory import Memory
 from fixstream.trainer.mixture import Mixture
 from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
 from fixstream.trainer.precision import Precision
-from fixstream.trainer.wide import Floats, WidePath, grams
+from fixstream.trainer.wide import Floats, Grams, WidePath, grams
 
 __all__ = [
     "HEADS",
@@ -62,19 +63,21 @@ class Prediction:
 
 
 class TrainedModel:
-    """Tokenizer, network, wide path and mixture of one model version."""
+    """Tokenizer, network, wide path, memory and mixture of one model version."""
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         network: ErrorLearningModel,
         wide: WidePath,
+        memory: Memory,
         mixture: Mixture,
         precision: Precision = Precision.FLOAT32,
     ) -> None:
         self.tokenizer = tokenizer
         self.network = network
         self.wide = wide
+        self.memory = memory
         self.mixture = mixture
         self.precision = precision
 
@@ -85,6 +88,7 @@ class TrainedModel:
             tokenizer,
             ErrorLearningModel.initialised(config, seed),
             WidePath.fresh(config.wide_buckets),
+            Memory.fresh(config.memory_places, config.wide_buckets),
             Mixture.fresh(),
         )
 
@@ -125,14 +129,17 @@ class TrainedModel:
         try:
             network = ErrorLearningModel.from_tensors(config, _under("network.", tensors))
             wide = WidePath({k: v.numpy() for k, v in _under("wide.", tensors).items()})
+            memory = Memory(
+                {k: v.numpy() for k, v in _under("memory.", tensors).items()}, config.wide_buckets
+            )
             mixture = Mixture.from_state(
                 {k: v.numpy() for k, v in _under("mixture.", tensors).items()}
             )
         except (KeyError, ValueError, RuntimeError) as error:
             raise ArtifactRejected(f"weights.safetensors does not fit: {error}") from error
-        if wide.num_buckets != config.wide_buckets:
-            raise ArtifactRejected(f"the wide path has {wide.num_buckets} buckets")
-        return cls(tokenizer, network, wide, mixture, precision)
+        if (wide.num_buckets, memory.num_places) != (config.wide_buckets, config.memory_places):
+            raise ArtifactRejected("the wide path or the memory is of another size")
+        return cls(tokenizer, network, wide, memory, mixture, precision)
 
     def check_prediction(self) -> None:
         """Raises ArtifactRejected unless the model gives finite numbers for a short text."""
@@ -149,7 +156,11 @@ class TrainedModel:
         parts: dict[str, Tensor] = {
             f"network.{name}": tensor for name, tensor in self.network.state_dict().items()
         }
-        for prefix, arrays in (("wide.", self.wide.state()), ("mixture.", self.mixture.state())):
+        for prefix, arrays in (
+            ("wide.", self.wide.state()),
+            ("memory.", self.memory.state()),
+            ("mixture.", self.mixture.state()),
+        ):
             parts.update({prefix + name: torch.from_numpy(a) for name, a in arrays.items()})
         return parts
 
@@ -186,11 +197,19 @@ class TrainedModel:
             return np.zeros((0, self.network.config.solution_dim), np.float32)
         return self._run_network([self.tokenizer.encode(text) for text in texts])[1]
 
+    def lexical_logits(self, texts: Sequence[Grams]) -> dict[str, dict[str, Floats]]:
+        """What the paths beside the network say: expert -> head -> [B, classes]."""
+        return {
+            "wide": self.wide.logits(texts),
+            "memory": self.memory.logits([(text.ids, self.wide.values(text)) for text in texts]),
+        }
+
     def _run(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
         network_logits, embeddings = self._run_network(encoded)
-        wide_logits = self.wide.logits([grams(one, self.wide.num_buckets) for one in encoded])
+        lexical = self.lexical_logits([grams(one, self.wide.num_buckets) for one in encoded])
+        experts = {**lexical, "network": network_logits}
         mixed = {
-            head: self._mix(head, network_logits[head], wide_logits[head], encoded)
+            head: self._mix(head, {name: said[head] for name, said in experts.items()}, encoded)
             for head in HEADS
         }
         return mixed, embeddings
@@ -201,13 +220,14 @@ class TrainedModel:
         logits = {head: values.float().numpy() for head, values in output.logits.items()}
         return logits, output.embedding.float().numpy()
 
-    def _mix(self, head: str, network: Floats, wide: Floats, encoded: Sequence[Encoded]) -> Floats:
+    def _mix(self, head: str, experts: Mapping[str, Floats], encoded: Sequence[Encoded]) -> Floats:
         mixture = self.mixture.heads[head]
-        mixed = mixture.probabilities({"wide": wide, "network": network})
+        mixed = mixture.probabilities(experts)
         # While it learnt, the network never had to say what a hint had just told it.
         hinted = [row for row, one in enumerate(encoded) if _is_hinted(head, one)]
         if hinted:
-            mixed[hinted] = mixture.probabilities({"wide": wide[hinted]})
+            others = {name: said[hinted] for name, said in experts.items() if name != "network"}
+            mixed[hinted] = mixture.probabilities(others)
         return mixed
 
 

@@ -45,6 +45,8 @@ class ModelConfig:
     solution_dim: int = 256
     wide_buckets: int = 2**18
     """Weights per class of the wide path; not part of the network."""
+    memory_places: int = 4096
+    """Examples that the memory path holds; not part of the network."""
 
     def __post_init__(self) -> None:
         if self.embedding_dim % (2 * self.num_heads) != 0:

@@ -171,7 +171,10 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         Misconfigured: the sizes do not fit together.
     """
     try:
-        model, tokenizer = learning.model_size(settings.wide_buckets), learning.tokenizer_config()
+        model, tokenizer = (
+            learning.model_size(settings.wide_buckets, settings.memory_places),
+            learning.tokenizer_config(),
+        )
     except ValueError as error:
         raise Misconfigured(str(error)) from error
     return LearnerConfig(
@@ -207,6 +210,7 @@ def signing_key_path(settings: TrainerSettings, learning: LearningSettings) -> P
 
 
 def _set_up_torch(settings: TrainerSettings) -> None:
+    stand_back(settings.niceness)
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
     stand_back(settings.niceness)

@@ -37,7 +37,7 @@ class LearningSettings(ServiceSettings):
     max_sequence_length: int = Field(default=512, ge=16)
     """Tokens of the longest text; of a longer one the head and the tail are read."""
 
-    def model_size(self, wide_buckets: int = 2**18) -> ModelConfig:
+    def model_size(self, wide_buckets: int = 2**18, memory_places: int = 4096) -> ModelConfig:
         """The model's size; raises ValueError where the sizes do not fit together."""
         return ModelConfig(
             vocab_size=self.vocab_size,
@@ -48,6 +48,7 @@ class LearningSettings(ServiceSettings):
             dropout=self.dropout,
             max_sequence_length=self.max_sequence_length,
             wide_buckets=wide_buckets,
+            memory_places=memory_places,
         )
 
     def tokenizer_config(self) -> TokenizerConfig:
@@ -74,6 +75,8 @@ class TrainerSettings(ServiceSettings):
     """How far the trainer stands back for other processes on a shared machine."""
     wide_buckets: int = Field(default=2**18, ge=256, le=2**24)
     """Hash buckets of the wide n-gram path."""
+    memory_places: int = Field(default=4096, ge=0, le=100_000)
+    """Recent examples that the memory path compares with; each prediction looks at all of them."""
     replay_share: float = Field(default=0.5, ge=0.0, lt=1.0)
     """Part of a step that is replayed when there is no backlog of new examples."""
     replay_capacity: int = Field(default=4096, ge=0)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fixstream.trainer.features import FIRST_SUBWORD, Encoded, Special
 from fixstream.trainer.network import HEADS
 
-_RATE = 0.5
+_RATE = 0.3
 """AdaGrad's rate; the length of every text's feature vector is one."""
 _BALANCE_CAP = 8.0
 """A rare class counts at most this often more than its share."""
@@ -78,7 +78,11 @@ def grams(encoded: Encoded, num_buckets: int) -> Grams:
 
 
 class WidePath:
-    """Softmax regressions on TF-IDF weighted n-grams, by AdaGrad, balanced over classes."""
+    """Softmax regressions on TF-IDF weighted n-grams, by AdaGrad.
+
+    Balance over classes comes from replay, which is balanced, and from the mixture's correction;
+    weighing the losses as well did worse in every measurement.
+    """
 
     def __init__(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         self._weights: Floats = _floats(state["weights"])  # [W, C]
@@ -89,7 +93,6 @@ class WidePath:
         self._squares: Floats = _floats(squares)  # [W, C]
         self._bias: Floats = _floats(state["bias"])  # [2, C] bias and its squared gradients
         self._documents: Floats = _floats(state["documents"])  # [W] texts holding the n-gram
-        self._class_counts: Floats = _floats(state["class_counts"])  # [C]
         self._num_documents: Floats = _floats(state["num_documents"])  # [1]
         expected = (self._weights.shape[0], NUM_COLUMNS)
         if self._weights.shape != expected or self._squares.shape != expected:
@@ -104,7 +107,6 @@ class WidePath:
                 "weights": np.zeros(shape, np.float32),
                 "bias": np.zeros((2, NUM_COLUMNS), np.float32),
                 "documents": np.zeros(num_buckets, np.float32),
-                "class_counts": np.zeros(NUM_COLUMNS, np.float32),
                 "num_documents": np.zeros(1, np.float32),
             }
         )
@@ -120,7 +122,6 @@ class WidePath:
             "weights": self._weights,
             "bias": self._bias,
             "documents": self._documents,
-            "class_counts": self._class_counts,
             "num_documents": self._num_documents,
         }
 
@@ -130,7 +131,7 @@ class WidePath:
 
     def logits(self, texts: Sequence[Grams]) -> dict[str, Floats]:
         """Per head [B, classes]."""
-        rows = np.stack([self._row(text, self._values(text)) for text in texts])
+        rows = np.stack([self._row(text, self.values(text)) for text in texts])
         return {head: rows[:, columns] for head, columns in COLUMNS.items()}
 
     def learn(self, texts: Sequence[Grams], targets: Sequence[Mapping[str, Target]]) -> None:
@@ -138,7 +139,14 @@ class WidePath:
         for text, target in zip(texts, targets, strict=True):
             self._learn_one(text, target)
 
-    def _values(self, text: Grams) -> Floats:
+    def count(self, texts: Sequence[Grams]) -> None:
+        """Counts new texts for the inverse document frequencies; replayed ones count once only."""
+        for text in texts:
+            self._documents[text.ids] += 1.0
+        self._num_documents[0] += len(texts)
+
+    def values(self, text: Grams) -> Floats:
+        """[N] TF-IDF values of norm one."""
         frequency = (1.0 + self._num_documents[0]) / (1.0 + self._documents[text.ids])
         values = text.counts * (1.0 + np.log(frequency))
         norm = float(np.sqrt(values @ values))
@@ -148,7 +156,7 @@ class WidePath:
         return np.asarray(self._bias[0] + values @ self._weights[text.ids], np.float32)
 
     def _learn_one(self, text: Grams, target: Mapping[str, Target]) -> None:
-        values = self._values(text)
+        values = self.values(text)
         row = self._row(text, values)
         error = np.zeros(NUM_COLUMNS, np.float32)  # gradient of the losses by the logits
         for head, wanted in target.items():
@@ -157,19 +165,13 @@ class WidePath:
             columns = COLUMNS[head]
             probabilities = softmax(row[columns])
             probabilities[wanted.index] -= 1.0
-            error[columns] = probabilities * (wanted.weight * self._balance(columns, wanted.index))
-            self._class_counts[columns.start + wanted.index] += wanted.weight
+            error[columns] = probabilities * wanted.weight
         gradient = values[:, None] * error
         squares = self._squares[text.ids] + gradient * gradient
         self._squares[text.ids] = squares
         self._weights[text.ids] -= _RATE * gradient / np.sqrt(squares + 1e-8)
         self._bias[1] += error * error
         self._bias[0] -= 0.1 * _RATE * error / np.sqrt(self._bias[1] + 1e-8)
-        self._documents[text.ids] += 1.0
-        self._num_documents[0] += 1.0
-
-    def _balance(self, columns: slice, index: int) -> float:
-        return class_balance(self._class_counts[columns], index)
 
 
 def class_balance(counts: Floats, index: int) -> float:

@@ -28,6 +28,7 @@ TINY_MODEL = ModelConfig(
     max_sequence_length=64,
     solution_dim=8,
     wide_buckets=256,
+    memory_places=16,
 )
 TINY_LEARNER = LearnerConfig(
     model=TINY_MODEL,

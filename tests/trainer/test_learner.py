@@ -64,7 +64,8 @@ def test_the_golden_run() -> None:
     assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-3)
 
 
-GOLDEN_LOSSES = [0.0] * NUM_STEPS
+GOLDEN_LOSSES = [2.36441, 3.01435, 2.81853, 2.84974, 2.71411, 2.53872]
+"""As this code computed them when it was new; a change must be meant."""
 
 
 @pytest.mark.parametrize("crash_after", range(NUM_STEPS))

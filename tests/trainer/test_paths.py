@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fixstream.trainer.features import ErrorText, HashedTokenizer
-from fixstream.trainer.mixture import HeadMixture
+from fixstream.trainer.mixture import EXPERTS, HeadMixture
 from fixstream.trainer.scores import HeadScores
 from fixstream.trainer.wide import Floats, Target, WidePath, class_balance, grams
 
@@ -23,6 +23,7 @@ def learn(wide: WidePath, count: int) -> None:
     for number in range(count):
         found = grams(TOKENIZER.encode(ErrorText(text(number))), NUM_BUCKETS)
         wide.learn([found], [{"severity": Target(number % 3, 1.0)}])
+        wide.count([found])
 
 
 def test_the_wide_path_learns_from_a_handful() -> None:
@@ -70,7 +71,11 @@ def test_the_expert_that_is_right_earns_the_weight() -> None:
     wrong = [(truth + 1) % 3 for truth in truths]
     for truth, other in zip(truths, wrong, strict=True):
         mixture.learn(
-            {"network": one_hot([truth], 3.0), "wide": one_hot([other], 3.0)},
+            {
+                "network": one_hot([truth], 3.0),
+                "wide": one_hot([other], 3.0),
+                "memory": one_hot([other], 3.0),
+            },
             [Target(truth, 1.0)],
         )
     assert mixture.weights["network"] > 1.0 > mixture.weights["wide"]
@@ -82,7 +87,7 @@ def test_the_temperature_makes_a_boaster_honest() -> None:
     for _ in range(3000):
         answer = int(random.integers(3))
         truth = answer if random.random() < 0.6 else int(random.integers(3))
-        logits = {"wide": one_hot([answer], 8.0), "network": one_hot([answer], 8.0)}
+        logits = dict.fromkeys(EXPERTS, one_hot([answer], 8.0))
         scores.add(mixture.probabilities(logits)[0], truth)
         mixture.learn(logits, [Target(truth, 1.0)])
     assert scores.calibration_error < 0.05
