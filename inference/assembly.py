@@ -56,8 +56,6 @@ from fixstream.triage.scrub import Scrubber
 from fixstream.triage.triage import Triager
 
 GROUP = "inference"
-GROUPS = Topic("groups.v1", "fingerprint", None, is_compacted=True)
-"""What the processor remembers of each group; it creates the topic."""
 MAX_THREADS = 4
 POOL_THREADS = 2
 
@@ -150,7 +148,9 @@ class Assembly:
             )
             solutions = stack.enter_context(self._solutions_reader(knowledge, suggester))
             self._start_observers(stack, suggester)
-            stack.enter_context(Embedder(knowledge, predictor, self._slot))
+            stack.enter_context(
+                Embedder(knowledge, predictor, self._slot, suggester, self._evidence)
+            )
             responder = stack.enter_context(self._responder(suggester, predictor))
             probe = stack.enter_context(self._probe())
             sources = self._sources(follower, knowledge)
@@ -203,7 +203,7 @@ class Assembly:
         feedback = FeedbackReceiver(self._evidence, suggester, self._observations, self._codec)
         stack.enter_context(self._reader([topics.FEEDBACK], feedback))
         groups = GroupsReceiver(self._observations)
-        stack.enter_context(self._reader([GROUPS], groups))
+        stack.enter_context(self._reader([topics.GROUPS], groups))
 
     def _publisher(self) -> RecordPublisher:
         # No linger: a suggestion is wanted now, and a chunk of them goes out together anyway.

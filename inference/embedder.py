@@ -15,10 +15,13 @@ from typing import Self
 
 import structlog
 
+from fixstream.inference.earning import MIN_TRIALS
+from fixstream.inference.evidence import Evidence
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.predictor import Predictor
-from fixstream.inference.served import Vectors
+from fixstream.inference.served import ErrorText, Vectors
 from fixstream.inference.slot import ModelSlot
+from fixstream.inference.suggest import Suggester
 from fixstream.schemas.records import Solution
 
 log = structlog.get_logger(__name__)
@@ -34,8 +37,18 @@ MAX_CHARS = 2_000
 class Embedder:
     """A thread that embeds fixes. A context manager."""
 
-    def __init__(self, knowledge: KnowledgeBase, predictor: Predictor, slot: ModelSlot) -> None:
+    def __init__(
+        self,
+        knowledge: KnowledgeBase,
+        predictor: Predictor,
+        slot: ModelSlot,
+        suggester: Suggester,
+        evidence: Evidence,
+    ) -> None:
         """Stores its collaborators."""
+        self._suggester = suggester
+        self._evidence = evidence
+        self._num_judged = 0
         self._knowledge = knowledge
         self._predictor = predictor
         self._slot = slot
@@ -83,6 +96,24 @@ class Embedder:
                 return
         if self._knowledge.vectors_version != version and self._knowledge.use_vectors(version):
             log.info("vectors in use", model_version=version, num_solutions=len(held))
+            self._num_judged = 0
+        self._judge()
+
+    def _judge(self) -> None:
+        """Weighs the learned part anew for a new model, and when a fifth more is confirmed."""
+        num_confirmed = len(self._evidence.confirmed())
+        if num_confirmed >= MIN_TRIALS and num_confirmed > 1.2 * self._num_judged:
+            self._suggester.judge_learned_part(self._error_vector)
+            self._num_judged = num_confirmed
+
+    def _error_vector(self, text: ErrorText) -> Vectors | None:
+        def embedded() -> Vectors | None:
+            with self._slot.lease() as model:
+                if model is None or model.version != self._knowledge.vectors_version:
+                    return None
+                return model.predict([text])[0].embedding
+
+        return self._predictor.run_when_idle(embedded).result()
 
     def _begin(self, version: int) -> bool:
         with self._slot.lease() as model:

@@ -67,6 +67,15 @@ class Evidence:
         with self._lock:
             return dict(self._by_group.get(fingerprint, {}))
 
+    def confirmed(self) -> dict[str, str]:
+        """By group, the one fix that worked more often there than it failed."""
+        with self._lock:
+            found = {
+                place: [name for name, tally in tallies.items() if tally.success_rate > 0.5]
+                for place, tallies in self._by_group.items()
+            }
+        return {place: names[0] for place, names in found.items() if len(names) == 1}
+
     @property
     def overall(self) -> Tally:
         """All that was said about any fix, one voice a submitter, group and fix."""

@@ -7,23 +7,32 @@ silence. It reads no topic and knows no HTTP.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import structlog
 
 from fixstream.inference import metrics
 from fixstream.inference.analysis import ErrorTerms, error_terms
 from fixstream.inference.answer_cache import AnswerCache
+from fixstream.inference.earning import earned_weight, reciprocal_ranks
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.ranking import Question, Ranked, RankingWeights, rank
-from fixstream.inference.served import ErrorText, Prediction
+from fixstream.inference.served import ErrorText, Prediction, Vectors
+from fixstream.runtime.clock import SystemClock
 from fixstream.schemas.enums import FixOrigin, LabelSource
 from fixstream.schemas.records import PUBLIC, Fix, Label, Labels, TriagedError
 from fixstream.triage.normalise import normalise
 from fixstream.triage.trace import parse_trace
 from fixstream.triage.triage import Triage
 
+log = structlog.get_logger(__name__)
+
 MAX_FIXES = 20
+MAX_INQUIRIES = 5_000
+INQUIRY_TTL_S = 7 * 24 * 3600.0
+MAX_TRIALS = 300
 NUM_CANDIDATES = 24
 MIN_MODEL_CONFIDENCE = 0.4
 
@@ -82,6 +91,11 @@ class Suggester:
         self._evidence = evidence
         self._cache = cache
         self._config = config or SuggesterConfig()
+        self._weights = self._config.weights
+        # Kept to judge the learned part by, once somebody confirms a fix for one of them.
+        self._inquiries: AnswerCache[str, Inquiry] = AnswerCache(
+            SystemClock(), max_size=MAX_INQUIRIES, ttl_s=INQUIRY_TTL_S
+        )
 
     def recall(self, key: AdviceKey) -> Advice | None:
         """The advice that was given under this key a short while ago, if it still stands."""
@@ -93,6 +107,7 @@ class Suggester:
 
     def advise(self, key: AdviceKey, inquiry: Inquiry, prediction: Prediction | None) -> Advice:
         """The labels and fixes for an error; kept for the next one under the same key."""
+        self._inquiries.put(inquiry.fingerprint, inquiry)
         labels = merged_labels(inquiry.labels, prediction)
         ranked = self._ranked(inquiry, labels, prediction)
         good = [one for one in ranked if one.score >= self._config.min_confidence]
@@ -105,6 +120,30 @@ class Suggester:
         # Under the version that answered: a swap between asking and answering keeps nothing stale.
         self._cache.put((advice.model_version, *key[1:]), advice)
         return advice
+
+    @property
+    def learned_weight(self) -> float:
+        """How much the learned similarity counts at present."""
+        return self._weights.learned
+
+    def judge_learned_part(self, embed: Callable[[ErrorText], Vectors | None]) -> float:
+        """Sets the weight of the learned similarity to what it has earned; returns it.
+
+        Args:
+            embed: The embedding of an error, from the model whose vectors are in use.
+        """
+        trials = []
+        for fingerprint, right in list(self._evidence.confirmed().items())[-MAX_TRIALS:]:
+            inquiry = self._inquiries.get(fingerprint)
+            vector = embed(inquiry.text) if inquiry is not None else None
+            if inquiry is None or vector is None:
+                continue
+            found = self._knowledge.search(inquiry.terms, inquiry.service, NUM_CANDIDATES, vector)
+            question = Question(fingerprint, inquiry.terms.error_types, inquiry.labels, {})
+            trials.append(reciprocal_ranks(found, question, right, self._config.weights))
+        self._weights = replace(self._config.weights, learned=earned_weight(trials))
+        log.info("learned part judged", num_trials=len(trials), weight=self._weights.learned)
+        return self._weights.learned
 
     def forget_group(self, fingerprint: str) -> None:
         """Drops what is kept for a group, after feedback on it."""
@@ -122,7 +161,7 @@ class Suggester:
     def _ranked(
         self, inquiry: Inquiry, labels: Labels, prediction: Prediction | None
     ) -> list[Ranked]:
-        weights = self._config.weights
+        weights = self._weights
         vector = None
         if (
             prediction is not None
