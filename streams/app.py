@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from typing import Any, cast
 
@@ -16,7 +17,6 @@ import structlog
 from faust.types import TP
 
 from fixstream.runtime.settings import KafkaSettings
-from fixstream.schemas.errors import FixstreamError
 from fixstream.schemas.topics import ERRORS_RAW
 from fixstream.streams.intake import (
     BundleScheduler,
@@ -93,10 +93,15 @@ class FaustIntake:
             async with asyncio.timeout(timeout_s):
                 await self._worker.drain(self.app.consumer_generation_id, timeout_s)
                 await self._consumer.commit()
-        except (TimeoutError, FixstreamError) as error:
-            log.warning("stopped before everything was delivered", reason=str(error))
-        finally:
+        # An edge: whatever goes wrong here, what was not committed is read again by the next owner.
+        except Exception as error:  # noqa: BLE001
+            log.warning("stopped before everything was committed", reason=repr(error))
+        try:
             await asyncio.wait_for(self.app.stop(), _LEAVE_TIMEOUT_S)
+        except TimeoutError:
+            # Its threads cannot be ended and would hold the process for ever; all of ours is done.
+            log.exception("Faust did not stop in time")
+            os._exit(1)
 
     def is_current(self, generation: int | None) -> bool:
         """Whether messages of this generation of the group are still ours to process."""

@@ -7,7 +7,7 @@ holds text of the event: it may be the very text that could not be scrubbed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fixstream.schemas.errors import DeadLetter
 
@@ -67,10 +67,17 @@ class DeadLetterRecord:
     reason: str
     attempts: int
     version: str
+    num_omitted_bytes: int | None = None
+    """Size of an original that was left out because it was too large; None where it is here."""
+
+    def without_value(self) -> DeadLetterRecord:
+        """The same letter with its headers alone."""
+        raw = self.raw
+        return replace(self, raw=replace(raw, value=None), num_omitted_bytes=raw.num_bytes)
 
     def headers(self) -> list[tuple[str, bytes]]:
         """The original's headers, then ours."""
-        ours = (
+        ours = [
             (CLASS_HEADER, self.error_class),
             (REASON_HEADER, self.reason),
             (ATTEMPTS_HEADER, str(self.attempts)),
@@ -78,7 +85,9 @@ class DeadLetterRecord:
             (PARTITION_HEADER, str(self.raw.partition)),
             (OFFSET_HEADER, str(self.raw.offset)),
             (VERSION_HEADER, self.version),
-        )
+        ]
+        if self.num_omitted_bytes is not None:
+            ours.append((OMITTED_HEADER, str(self.num_omitted_bytes)))
         return [
             *original_headers(self.raw.headers),
             *((name, text.encode()) for name, text in ours),

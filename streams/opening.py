@@ -25,9 +25,9 @@ from confluent_kafka import (
 from fixstream.runtime.kafka import make_consumer
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.errors import BrokerUnavailable, Misconfigured, Undecodable
-from fixstream.schemas.topics import ERRORS_RAW
+from fixstream.schemas.topics import ERRORS_RAW, GROUPS
 from fixstream.streams.groups import GroupState, decode_state
-from fixstream.streams.settings import GROUPS, StreamsSettings
+from fixstream.streams.settings import StreamsSettings
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -25,11 +25,16 @@ from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import BrokerUnavailable, TooLarge
 from fixstream.schemas.headers import message_headers
 from fixstream.schemas.records import OffsetRange, TriagedError
-from fixstream.schemas.topics import ERRORS_DLQ, ERRORS_RAW, ERRORS_TRIAGED, TRAINING_BATCHES
-from fixstream.streams.dead_letters import OMITTED_HEADER, DeadLetterRecord
+from fixstream.schemas.topics import (
+    ERRORS_DLQ,
+    ERRORS_RAW,
+    ERRORS_TRIAGED,
+    GROUPS,
+    TRAINING_BATCHES,
+)
+from fixstream.streams.dead_letters import DeadLetterRecord
 from fixstream.streams.lane import ClosedWindow
 from fixstream.streams.metrics import StreamsMetrics
-from fixstream.streams.settings import GROUPS
 
 log = structlog.get_logger(__name__)
 
@@ -165,7 +170,7 @@ class Outbox:
 
         def on_delivery(error: KafkaError | None, message: object) -> None:
             if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                self._send_dead(_without_value(record), shipment, arrived)
+                self._send_dead(record.without_value(), shipment, arrived)
                 arrived(None, message)  # After the replacement, so that the shipment stays open.
             else:
                 arrived(error, message)
@@ -173,7 +178,7 @@ class Outbox:
         try:
             self._send_dead(record, shipment, on_delivery)
         except TooLarge:
-            self._send_dead(_without_value(record), shipment, arrived)
+            self._send_dead(record.without_value(), shipment, arrived)
         self._metrics.dead_letters.labels(record.error_class).inc()
 
     def _send_dead(self, record: DeadLetterRecord, shipment: Shipment, arrived: OnDelivery) -> None:
@@ -226,12 +231,17 @@ class LaneOutbox:
         self._settled = settled
         self._sealed: deque[Shipment] = deque()
         self._open = Shipment()
+        self._is_abandoned = False
         self._arrived = self._reporting_to(self._open)
 
     @property
     def num_sealed(self) -> int:
         """Closed windows that have not arrived yet."""
         return len(self._sealed)
+
+    def abandon(self) -> None:
+        """Reports nothing settled any more: the partition is somebody else's now."""
+        self._is_abandoned = True
 
     def triaged(self, record: TriagedError) -> None:
         """Publishes a judged event. Raises DeadLetter if it cannot be encoded."""
@@ -258,13 +268,8 @@ class LaneOutbox:
         while self._sealed and self._sealed[0].has_arrived and self._outbox.failure is None:
             range_ = self._sealed.popleft().range
             assert range_ is not None
-            self._settled(range_)
-
-
-def _without_value(record: DeadLetterRecord) -> DeadLetterRecord:
-    raw = record.raw
-    omitted = (OMITTED_HEADER, str(raw.num_bytes).encode())
-    return replace(record, raw=replace(raw, value=None, headers=(omitted,)))
+            if not self._is_abandoned:
+                self._settled(range_)
 
 
 def _refused(error: KafkaException) -> Exception:

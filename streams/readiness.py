@@ -8,8 +8,13 @@ from confluent_kafka import KafkaException, Producer
 
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.errors import StartFailed
-from fixstream.schemas.topics import ERRORS_DLQ, ERRORS_RAW, ERRORS_TRIAGED, TRAINING_BATCHES
-from fixstream.streams.settings import GROUPS
+from fixstream.schemas.topics import (
+    ERRORS_DLQ,
+    ERRORS_RAW,
+    ERRORS_TRIAGED,
+    GROUPS,
+    TRAINING_BATCHES,
+)
 
 _REQUEST_TIMEOUT_S = 3.0
 _PAUSE_S = 0.5

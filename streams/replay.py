@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -172,7 +173,8 @@ def replay_dead_letters(
 
 def read_dead_letter(message: Message) -> StoredDeadLetter:
     """The letter in a message of the dead-letter topic, whoever wrote it."""
-    headers = [(name, _bytes(value)) for name, value in message.headers() or []]
+    found_headers: Any = message.headers() or []
+    headers = [(str(name), _bytes(value)) for name, value in found_headers]
     found = {name: value.decode(errors="replace") for name, value in headers}
     _, timestamp_ms = message.timestamp()
     partition, offset = message.partition(), message.offset()

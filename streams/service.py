@@ -87,13 +87,13 @@ async def _serve(settings: StreamsSettings, kafka: KafkaSettings, stop: StopSign
         stack.callback(producer.flush, _PRODUCER_FLUSH_S)
         parts = _build(settings, kafka, producer)
         stack.enter_context(_metrics_served(settings, parts.progress.health))
-        if not await parts.intake.start(settings.start_timeout_s):
-            raise StartFailed(
-                f"the processor got no partitions of {kafka.topic(ERRORS_RAW)} within"
-                f" {settings.start_timeout_s:g} s"
-            )
-        log.info("processor ready", group=settings.full_group_id(kafka))
         try:
+            if not await parts.intake.start(settings.start_timeout_s):
+                raise StartFailed(
+                    f"the processor got no partitions of {kafka.topic(ERRORS_RAW)} within"
+                    f" {settings.start_timeout_s:g} s"
+                )
+            log.info("processor ready", group=settings.full_group_id(kafka))
             await _watch(parts, stop)
         finally:
             await parts.intake.stop(settings.stop_timeout_s)

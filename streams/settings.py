@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field
@@ -11,20 +10,6 @@ from pydantic_settings import SettingsConfigDict
 from fixstream.runtime.settings import KafkaSettings, ServiceSettings
 from fixstream.schemas.limits import MAX_MESSAGE_BYTES
 from fixstream.schemas.topics import Topic
-
-GROUP_STATE_RETENTION = timedelta(days=30)
-"""A group that was not seen for this long is new again."""
-
-GROUPS = Topic(
-    "groups.v1",
-    "fingerprint",
-    None,
-    GROUP_STATE_RETENTION,
-    is_compacted=True,
-    # Compaction keeps the newest state of a group, deletion forgets groups that went quiet.
-    config={"cleanup.policy": "compact,delete"},
-)
-"""What the processor remembers of each group, one partition for each partition of the raw topic."""
 
 
 class StreamsSettings(ServiceSettings):
@@ -87,8 +72,8 @@ class StreamsSettings(ServiceSettings):
 
 
 def faust_topics(settings: StreamsSettings | None = None) -> tuple[Topic, ...]:
-    """The topics that the processor needs beside the common table.
+    """The topics that the processor needs beside the common table: none.
 
-    Faust itself needs none: it has no table, so no changelog, and its leader election is off.
+    Faust has no table here, so no changelog, and its leader election is off.
     """
-    return (GROUPS,)
+    return ()

@@ -20,6 +20,7 @@ from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.errors import BrokerUnavailable, OffsetGap, RetryLater
 from fixstream.schemas.records import OffsetRange
+from fixstream.schemas.topics import GROUP_STATE_RETENTION
 from fixstream.streams.dead_letters import RawMessage
 from fixstream.streams.groups import Groups
 from fixstream.streams.lane import Lane
@@ -27,7 +28,7 @@ from fixstream.streams.metrics import StreamsMetrics
 from fixstream.streams.opening import Opening
 from fixstream.streams.outbox import LaneOutbox, Outbox
 from fixstream.streams.processor import Process
-from fixstream.streams.settings import GROUP_STATE_RETENTION, StreamsSettings
+from fixstream.streams.settings import StreamsSettings
 from fixstream.streams.window import WindowLimits
 
 log = structlog.get_logger(__name__)
@@ -65,7 +66,8 @@ class Opener(Protocol):
 class _Owned:
     lane: Lane
     outbox: LaneOutbox
-    committed: int
+    start: int
+    generation: int | None
 
 
 class Worker:
@@ -140,7 +142,7 @@ class Worker:
 
     def start_offsets(self) -> dict[int, int]:
         """Where each partition that is ours stood when it was opened."""
-        return {partition: owned.committed for partition, owned in self._owned.items()}
+        return {partition: owned.start for partition, owned in self._owned.items()}
 
     def num_groups(self) -> int:
         """Groups that are remembered, over all partitions."""
@@ -159,12 +161,16 @@ class Worker:
                 owned.lane.close(ClosedBy.AGE, owned.outbox)
             except RetryLater:
                 log.warning("window given up open", partition=owned.lane.partition)
-        while any(owned.outbox.num_sealed for owned in leaving):
-            if self._clock.monotonic() >= deadline_s or self._outbox.failure is not None:
-                log.warning("partitions given up before everything was delivered")
-                return
-            self._outbox.poll()
-            await asyncio.sleep(_PAUSE_S)
+        try:
+            while any(owned.outbox.num_sealed for owned in leaving):
+                if self._clock.monotonic() >= deadline_s or self._outbox.failure is not None:
+                    log.warning("partitions given up before everything was delivered")
+                    break
+                self._outbox.poll()
+                await asyncio.sleep(_PAUSE_S)
+        finally:
+            for owned in leaving:
+                owned.outbox.abandon()
 
     async def drain(self, generation: int | None, timeout_s: float) -> None:
         """Stops taking records for good and delivers all open windows, as `release` does."""
@@ -176,14 +182,17 @@ class Worker:
         if not self._is_ours(partition, generation):
             return None
         owned = self._owned.get(partition)
-        if owned is not None:
+        if owned is not None and owned.generation == generation:
             return owned
+        if owned is not None:
+            # It was taken from us and given back unheard: somebody else may have gone on with it.
+            self._owned.pop(partition).outbox.abandon()
         opening = await asyncio.to_thread(self._opener.open, partition)
         if not self._is_ours(partition, generation):
             return None
         # Generations only grow, so what was released before this one cannot come back.
         self._released = {entry for entry in self._released if entry[1] == generation}
-        owned = self._owned[partition] = self._new_lane(partition, opening)
+        owned = self._owned[partition] = self._new_lane(partition, generation, opening)
         log.info(
             "partition opened",
             partition=partition,
@@ -192,7 +201,7 @@ class Worker:
         )
         return owned
 
-    def _new_lane(self, partition: int, opening: Opening) -> _Owned:
+    def _new_lane(self, partition: int, generation: int | None, opening: Opening) -> _Owned:
         settings = self._settings
         groups = Groups(settings.max_groups, GROUP_STATE_RETENTION)
         groups.restore(opening.states)
@@ -206,7 +215,7 @@ class Worker:
         origin = (self._outbox.raw_topic, partition, opening.first_offset)
         lane = Lane(origin, self._process, groups, limits, self._clock)
         outbox = self._outbox.lane(partial(self._on_settled, partition))
-        return _Owned(lane, outbox, opening.first_offset)
+        return _Owned(lane, outbox, opening.first_offset, generation)
 
     async def _take_one(self, owned: _Owned, generation: int | None, raw: RawMessage) -> bool:
         """Whether to go on with the next record."""

@@ -13,12 +13,12 @@ from fixstream.schemas.codec import Codec, encode
 from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.errors import TooLarge
 from fixstream.schemas.records import TrainingBatch, TriagedError
+from fixstream.schemas.topics import GROUP_STATE_RETENTION
 from fixstream.schemas.validation import validate
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage
 from fixstream.streams.groups import Groups, GroupState
 from fixstream.streams.lane import ClosedWindow, Lane
 from fixstream.streams.processor import EventProcessor
-from fixstream.streams.settings import GROUP_STATE_RETENTION
 from fixstream.streams.window import Added, BatchWindow, WindowLimits
 from fixstream.triage.triage import Triage, Triager
 from support.streams import error_event
