@@ -1,7 +1,8 @@
 """Labels an error's category, domain and severity by the rules in `rules.toml`.
 
-The rules are data, for people to review; here they are only compiled and applied. A reporter's own
-hint wins over a rule. In doubt the answer is `unknown`, `general` and `medium`, with low confidence.
+The rules are data, for people to review; here they are only compiled and applied. A reporter's
+own hint wins over a rule. In doubt the answer is `unknown`, `general` and `medium`, with low
+confidence.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _labels(entry: dict[str, object]) -> tuple[tuple[str, Label], ...]:
     if not isinstance(confidence, float) or not 0 < confidence <= 1:
         raise ValueError(f"rule {name!r}: confidence has to be over 0 and at most 1")
     if unknown := set(entry) - _KNOWN_KEYS:
-        raise ValueError(f"rule {name!r}: unknown key {sorted(unknown)[0]!r}")
+        raise ValueError(f"rule {name!r}: unknown key {min(unknown)!r}")
     try:
         return tuple(
             (field, Label(_VALUES[field](str(entry[field])).value, LabelSource.RULE, confidence))
@@ -137,7 +138,7 @@ def _hinted(hint: str | None, table: dict[str, str]) -> Label | None:
 
 
 def classify(event: ErrorEvent, trace: ParsedTrace | None, book: RuleBook | None = None) -> Labels:
-    """Returns the labels of a scrubbed event; the surest rule wins, the earlier one among equals."""
+    """Returns the labels of a scrubbed event; the surest rule wins, among equals the earlier."""
     book = book or shipped_rules()
     types = [event.error_type] if event.error_type else []
     texts = [event.error_type or "", event.message[:MAX_TEXT_CHARS]]

@@ -71,7 +71,7 @@ class Numbering:
         return known
 
     def without_repeats(self, text: bytes) -> bytes:
-        """Replaces values that would be recognised anywhere: long and random enough to be no word."""
+        """Replaces values that are known anywhere: long and random enough to be no word."""
         for value, known in self._repeatable:
             if value in text:
                 text = text.replace(value, known)

@@ -14,11 +14,17 @@ from fixstream.triage.classify import classify, load_rules, shipped_rules
 from fixstream.triage.trace import parse_trace
 
 
-def event(message: str, error_type: str | None = None, **hints: str) -> ErrorEvent:
+def event(
+    message: str,
+    error_type: str | None = None,
+    severity_hint: str | None = None,
+    domain_hint: str | None = None,
+) -> ErrorEvent:
     """Returns an event with this message."""
     return ErrorEvent(
         event_id="e", occurred_at=datetime(2026, 11, 22, tzinfo=UTC), service="shop", environment="prod",
-        source=EventSource.REST, message=message, error_type=error_type, **hints,
+        source=EventSource.REST, message=message, error_type=error_type,
+        severity_hint=severity_hint, domain_hint=domain_hint,
     )  # fmt: skip
 
 

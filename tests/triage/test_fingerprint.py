@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from datetime import UTC, datetime
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -18,19 +15,9 @@ from fixstream.triage.fingerprint import FINGERPRINT_VERSION, fingerprint
 from fixstream.triage.normalise import normalise
 from fixstream.triage.title import MAX_TITLE_CHARS, title
 from fixstream.triage.trace import parse_trace
+from support.beside import load_beside
 
-
-def load(name: str) -> ModuleType:
-    """Loads a data module that stands beside this one."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-CASES = load("trace_cases").CASES
+CASES = load_beside(__file__, "trace_cases").CASES
 TEXTS = {case.name: case.text for case in CASES}
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,19 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixstream.triage.trace import parse_trace
+from support.beside import load_beside
 
-
-def load(name: str) -> ModuleType:
-    """Loads a data module that stands beside this one."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-cases = load("trace_cases")
+cases = load_beside(__file__, "trace_cases")
 
 
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)

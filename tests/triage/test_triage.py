@@ -25,12 +25,13 @@ ConnectionRefusedError: [Errno 111] Connection refused
 
 
 def event(
-    message: str = "order failed", stack_trace: str | None = TRACE, **more: str
+    message: str = "order failed", stack_trace: str | None = TRACE, error_type: str | None = None
 ) -> ErrorEvent:
     """Returns an event with these texts."""
     return ErrorEvent(
         event_id="e-1", occurred_at=datetime(2026, 11, 22, tzinfo=UTC), service="shop", environment="prod",
-        source=EventSource.MIDDLEWARE, message=message, stack_trace=stack_trace, **more,
+        source=EventSource.MIDDLEWARE, message=message, stack_trace=stack_trace,
+        error_type=error_type,
     )  # fmt: skip
 
 

@@ -111,9 +111,8 @@ def _value_at(text: bytes, start: int, position: int, lead: _Lead) -> tuple[int,
     if lead.is_markup:
         return values.read_markup(text, position)
     first = text[position : position + 1]
-    if first == b"&" and text.startswith(b"&quot;", position):
-        end = text.find(b"&quot;", position + 6, position + 4096)
-        return position + 6, position + 6 if end < 0 else end, True
+    if first == b"&":
+        return values.read_escaped_markup(text, position)
     if first in _QUOTES:
         return values.read(text, position, whole_line=False, percent=False)
     if first in (b"|", b">") and (block := _BLOCK_SCALAR.match(text, position)) is not None:
@@ -123,6 +122,11 @@ def _value_at(text: bytes, start: int, position: int, lead: _Lead) -> tuple[int,
         return values.read(text, scheme.end(), whole_line=False, percent=False)
     if lead.is_percent or not _begins_line(text, start):
         return values.read(text, position, whole_line=False, percent=lead.is_percent)
+    return _rest_of_line(text, position)
+
+
+def _rest_of_line(text: bytes, position: int) -> tuple[int, int, bool]:
+    """Reads the value of a line that is an assignment as a whole, up to white space."""
     begin, end, quoted = values.read(text, position, whole_line=True, percent=False)
     if not quoted:
         pair = _NEXT_PAIR.search(text, begin, end)
@@ -138,15 +142,19 @@ def _is_outcome(name: bytes, separator: bytes, value: bytes) -> bool:
 
 
 _USER_AND_PASSWORD = re.compile(rb"^[\w.@-]{2,}:[^\s/:]{4,}$")
+_ALNUM = re.compile(rb"[^\W_]|[\x80-\xff]")
+_SPEAKABLE = frozenset({"password", "card", "pin", "private_key"})
+"""Kinds whose values people choose or type; the others are never as short as three characters."""
 _SHORT = frozenset({"token", "session", "signature", "credential"})
 """Kinds that may be shorter than a key where nothing but `=` divides them from their name."""
 
 
 def _is_secret(verdict: Verdict, value: bytes, *, quoted: bool, tight: bool) -> bool:
-    if values.is_stand_in(value):
+    if values.is_stand_in(value) or (not quoted and values.is_expression(value)):
         return False
     if verdict.trust is Trust.STRONG:
-        return not (values.is_prose(value) or (not quoted and values.is_expression(value)))
+        is_word = verdict.kind in _SPEAKABLE or len(value) >= 4
+        return is_word and _ALNUM.search(value) is not None and not values.is_prose(value)
     if verdict.kind in ("credential", "authorization") and (
         is_basic_credentials(value) or (tight and _USER_AND_PASSWORD.match(value))
     ):
@@ -196,7 +204,7 @@ def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
     return Detector("password", gate, find)
 
 
-_PASSWORD_WORD = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
+_SPOKEN = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
 _TELLING = (
     r"(?i:\b(?:passw(?:or)?d|secret|token|api[ _-]?key|access[ _-]?key|secret[ _-]?key|private[ _-]?key|"
     r"encryption[ _-]?key|signing[ _-]?key|credentials?|key|jwt|bearer|signature))"
@@ -222,7 +230,7 @@ def _find_near(text: bytes) -> Iterator[Find]:
             yield Find(whole.start(), whole.start() + len(value), "secret", LOOSE)
 
 
-_PASSWORD_GATE = r"(?i:passw|passphrase|pwd)"
+_SPOKEN_GATE = r"(?i:passw|passphrase|pwd)"
 
 
 _OPTION = (
@@ -235,7 +243,7 @@ _OPTION = (
 
 def detectors() -> tuple[Detector, ...]:
     """Returns the detectors that go by names; the first is the general one."""
-    word = _PASSWORD_WORD
+    word = _SPOKEN
     return (
         Detector("assignment", rf"(?i:{_WORDS})", _find),
         _spaced(
@@ -245,16 +253,16 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(_OPTION, " -p|redis-cli|ssh-keygen|ldap|snmp-server", rank=KEYED, sure=True),
-        _spaced(rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+", _PASSWORD_GATE, rank=KEYED, sure=True),
+        _spaced(rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+", _SPOKEN_GATE, rank=KEYED, sure=True),
         _spaced(
             rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
-            _PASSWORD_GATE,
+            _SPOKEN_GATE,
             rank=KEYED,
             sure=True,
         ),
         _spaced(
             rf"\b{word}(?i:[ \t]+(?:is|was|of|set to|changed to|[057]))?[ \t]+",
-            _PASSWORD_GATE,
+            _SPOKEN_GATE,
             rank=LOOSE,
             sure=False,
         ),
@@ -267,7 +275,7 @@ def detectors() -> tuple[Detector, ...]:
         _spaced(r"(?i:\bpassword\()", r"(?i:password\()", rank=KEYED, sure=True),
         _spaced(
             rf"(?i:\b{word}[ \t]+for[ \t]+(?:user[ \t]+)?[^\s]+?(?:[ \t]+(?:is|was)|:)[ \t]+)",
-            _PASSWORD_GATE,
+            _SPOKEN_GATE,
             rank=LOOSE,
             sure=False,
         ),

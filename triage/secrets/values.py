@@ -36,7 +36,7 @@ _STAND_IN = re.compile(
     re.DOTALL,
 )
 _EXPRESSION = re.compile(
-    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+(?:[(\[].*)?|[A-Za-z_]\w*\(.*|process\.env\b.*|os\.(?:environ|getenv)\b.*"
+    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+(?:[(\[].*)?|[A-Za-z_]\w*[(\[].*|process\.env\b.*|os\.(?:environ|getenv)\b.*"
     rb"|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
     re.DOTALL,
 )
@@ -95,6 +95,15 @@ def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> tupl
     pattern = _PERCENT if percent else _BARE_LINE if whole_line else _BARE
     found = pattern.match(text, position)
     return (position, found.end(), False) if found else (position, position, False)
+
+
+def read_escaped_markup(text: bytes, position: int) -> tuple[int, int, bool]:
+    """Finds a value in quotes that markup had to escape, as in `&quot;x&quot;`."""
+    if not text.startswith(b"&quot;", position):
+        return position, position, False
+    start = position + len(b"&quot;")
+    end = text.find(b"&quot;", start, start + 4096)
+    return start, max(start, end), True
 
 
 def read_markup(text: bytes, position: int) -> tuple[int, int, bool]:

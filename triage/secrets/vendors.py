@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fixstream.triage.secrets.model import Detector, by_pattern
 
-_ROWS: tuple[tuple[str, str, str], ...] = (
+ROWS: tuple[tuple[str, str, str], ...] = (
     # Clouds
     ("aws_key", r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
     ("aws_key", r"ABSK", r"\bABSK[A-Za-z0-9+/]{60,}={0,2}"),
@@ -164,4 +164,4 @@ _ROWS: tuple[tuple[str, str, str], ...] = (
 
 def detectors() -> tuple[Detector, ...]:
     """Returns one detector for each row."""
-    return tuple(by_pattern(kind, pattern, gate=gate) for kind, gate, pattern in _ROWS)
+    return tuple(by_pattern(kind, pattern, gate=gate) for kind, gate, pattern in ROWS)
