@@ -75,14 +75,16 @@ def _cause_of(error: BaseException) -> Link | None:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The first exception of the chain; in a group, that of its first member."""
-    seen: set[int] = set()
-    while id(error) not in seen:
-        seen.add(id(error))
-        error = chain_of(error)[0].error
-        if isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-    return error
+    """The first exception of the chain; where that is a group, the root cause of its first member.
+
+    A group that its own members refer back to is its own root cause.
+    """
+    root = chain_of(error)[0].error
+    for _ in range(MAX_LINKS):
+        if not isinstance(root, BaseExceptionGroup):
+            break
+        root = chain_of(root.exceptions[0])[0].error
+    return root
 
 
 def frames_of(traceback: TracebackType | None) -> CapturedFrames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -157,6 +158,21 @@ def test_shapes_that_have_no_end_come_out_bounded(make: object) -> None:
 
     assert len(event.stack_trace or "") <= CONFIG.max_trace_chars
     assert event.error_type is not None
+
+
+def test_a_cycle_of_causes_is_told_once() -> None:
+    event = captured(hostile.cyclic_causes())
+
+    assert event.attributes["exception.chain"] == "KeyError > ValueError"
+    assert (event.stack_trace or "").count("KeyError: ") == 1
+
+
+def test_a_group_that_contains_itself_does_not_grow_for_ever() -> None:
+    trace = captured(hostile.self_containing_group()).stack_trace or ""
+    num_cut = re.search(r"\[\.\.\. (\d+) characters cut", trace)
+
+    assert num_cut is not None
+    assert int(num_cut[1]) < 1_000_000
 
 
 def test_names_and_attributes_stay_within_the_limits_of_the_record() -> None:

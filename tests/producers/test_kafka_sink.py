@@ -145,6 +145,16 @@ def test_the_queue_is_bounded_by_bytes_too() -> None:
     sink.close()
 
 
+def test_what_was_sent_makes_room_again() -> None:
+    sink = make_sink(AcceptingProducer, replace(CONFIG, max_bytes=65_536))
+    for _ in range(10):
+        assert sink.emit(make_event("x" * 30_000))
+        assert sink.flush(5.0)
+
+    assert dropped_by(sink) == {}
+    sink.close()
+
+
 def test_closing_gives_up_what_is_stuck_within_its_deadline() -> None:
     sink = make_sink(StuckProducer)
     sink.emit(make_event())

@@ -15,6 +15,7 @@ import fixstream.producers
 from fixstream.producers.drops import DropReason
 from fixstream.producers.middleware import ErrorLearningMiddleware, scrubbed_path
 from fixstream.producers.sinks import MemorySink
+from fixstream.producers.trace_context import request_headers
 from fixstream.producers.wsgi import WsgiErrorLearningMiddleware
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -71,6 +72,17 @@ async def test_what_a_request_raises_is_reported_and_raised_again() -> None:
     assert event.attributes["http.response.status_code"] == "500"
     assert event.attributes["http.response.started"] == "false"
     assert "4111" not in repr(event)
+
+
+async def test_nothing_of_a_request_is_left_for_the_next_one() -> None:
+    async def fine(scope: Any, receive: Any, send: Any) -> None:
+        assert request_headers.get() == scope["headers"]
+
+    scope = {"type": "http", "path": "/", "method": "GET", "headers": [(b"x-request-id", b"7")]}
+    app = ErrorLearningMiddleware(fine, sink=MemorySink(), service="shop")
+    await app(scope, None, None)  # type: ignore[arg-type]
+
+    assert request_headers.get() is None
 
 
 async def test_the_response_is_the_one_of_the_app_alone() -> None:
