@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,8 +34,8 @@ def judged(event_id: str, kind: str = "refused", **changes: object) -> Triage:
     return TRIAGER.triage(error_event(event_id, message=f"connection {kind}", **changes))
 
 
-def window(first_offset: int = 0, **limits: float) -> BatchWindow:
-    return BatchWindow(TOPIC, 0, first_offset, WindowLimits(**limits))  # type: ignore[arg-type]
+def window(first_offset: int = 0, **limits: Any) -> BatchWindow:
+    return BatchWindow(TOPIC, 0, first_offset, WindowLimits(**limits))
 
 
 def test_the_same_group_collapses_and_counts() -> None:
@@ -64,7 +66,7 @@ def test_offsets_must_follow_each_other() -> None:
         ({"max_age_s": 5.0}, ClosedBy.AGE),
     ],
 )
-def test_closes_by_each_limit(limits: dict[str, float], expected: ClosedBy) -> None:
+def test_closes_by_each_limit(limits: dict[str, Any], expected: ClosedBy) -> None:
     open_window = window(**({"max_age_s": 60.0} | limits))
     open_window.add(0, judged("a"), 100.0)
     assert open_window.full(104.9) is None
@@ -74,6 +76,19 @@ def test_closes_by_each_limit(limits: dict[str, float], expected: ClosedBy) -> N
 
 def test_age_counts_from_the_first_event_and_an_empty_window_never_ages() -> None:
     assert window(max_age_s=1.0).full(1e9) is None
+
+
+def test_a_wall_clock_that_jumps_neither_closes_nor_holds_a_window() -> None:
+    clock = SettableClock()
+    lane, sink = make_lane(WindowLimits(max_age_s=2.0), clock=clock)
+    lane.take(raw(0, "a", "connection refused"), sink)
+    clock.set(clock.now() + timedelta(days=900))
+    lane.close_if_full(sink)
+    assert sink.batches == []
+    clock.set(clock.now() - timedelta(days=9000))
+    clock.advance(2.0)
+    lane.close_if_full(sink)
+    assert [batch.closed_by for batch in sink.batches] == [ClosedBy.AGE]
 
 
 def test_an_event_that_would_overflow_the_bytes_waits_for_the_next_window() -> None:
@@ -129,12 +144,15 @@ CLOCK = SettableClock()
 
 
 def make_lane(
-    limits: WindowLimits, first_offset: int = 0, states: dict[str, GroupState] | None = None
+    limits: WindowLimits,
+    first_offset: int = 0,
+    states: dict[str, GroupState] | None = None,
+    clock: SettableClock = CLOCK,
 ) -> tuple[Lane, Published]:
     processor = EventProcessor(TRIAGER, Codec(), max_event_bytes=100_000, max_attempts=2)
     groups = Groups(1000, GROUP_STATE_RETENTION)
     groups.restore((states or {}).values())
-    lane = Lane((TOPIC, 0, first_offset), processor.process, groups, limits, CLOCK)
+    lane = Lane((TOPIC, 0, first_offset), processor.process, groups, limits, clock)
     return lane, Published(groups=dict(states or {}))
 
 

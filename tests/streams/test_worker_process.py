@@ -172,6 +172,20 @@ def test_two_workers_share_and_the_survivor_takes_over(kafka: Kafka, tmp_path: P
     assert report.is_clean, report.unaccounted
 
 
+def test_local_workers_share_the_partitions_and_stop_together(kafka: Kafka, tmp_path: Path) -> None:
+    settings = kafka.settings
+    create_topics(settings, num_partitions=2)
+    with worker(settings, tmp_path, FIXSTREAM_STREAMS_WORKERS="2") as parent:
+        logs = [tmp_path / "faust" / f"worker-{index}.log" for index in range(2)]
+        eventually(lambda: all(log.exists() and "ready" in log.read_text() for log in logs), 60)
+        for partition in range(2):
+            send_events(settings, events(300), partition)
+        wait_for_commit(settings, {0: 300, 1: 300}, 60)
+        assert parent.terminate(30) == 0, parent.tail()
+    assert all("processor stopped" in log.read_text() for log in logs)
+    assert audit(settings, {0: 300, 1: 300}).is_clean
+
+
 def test_a_poison_storm_stops_nothing(kafka: Kafka, tmp_path: Path) -> None:
     settings = kafka.settings
     create_topics(settings)

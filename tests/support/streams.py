@@ -19,9 +19,9 @@ from fixstream.schemas.topics import (
     ERRORS_DLQ,
     ERRORS_RAW,
     ERRORS_TRIAGED,
+    GROUPS,
     TRAINING_BATCHES,
 )
-from fixstream.streams.settings import GROUPS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ def error_event(event_id: str = "e-1", **changes: Any) -> ErrorEvent:
 def create_topics(kafka: KafkaSettings, num_partitions: int = 1) -> None:
     """The topics that the processor reads and writes."""
     topics = (ERRORS_RAW, ERRORS_TRIAGED, ERRORS_DLQ, TRAINING_BATCHES, GROUPS)
-    admin = AdminClient(kafka.client_config())
+    admin = AdminClient({**kafka.client_config()})
     made = admin.create_topics(
         [
             NewTopic(kafka.topic(topic), num_partitions, 1, config=dict(topic.config))

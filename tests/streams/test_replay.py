@@ -1,0 +1,53 @@
+"""Which dead letters a filter means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from fixstream.streams.replay import DeadLetterFilter, StoredDeadLetter
+from support.streams import START
+
+LETTER = StoredDeadLetter(
+    partition=0,
+    offset=3,
+    stored_at=START,
+    error_class="invalid",
+    reason="ErrorEvent.service is empty",
+    attempts=1,
+    version="v",
+    origin_topic="raw",
+    origin_partition=2,
+    origin_offset=9,
+    key=b"k",
+    value=b"v",
+    headers=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "matches"),
+    [
+        (DeadLetterFilter(), True),
+        (DeadLetterFilter(error_class="invalid"), True),
+        (DeadLetterFilter(error_class="failed"), False),
+        (DeadLetterFilter(origin_partition=2), True),
+        (DeadLetterFilter(origin_partition=0), False),
+        (DeadLetterFilter(since=START), True),
+        (DeadLetterFilter(since=START + timedelta(seconds=1)), False),
+        (DeadLetterFilter(until=START), False),
+        (DeadLetterFilter(until=START + timedelta(seconds=1)), True),
+        (DeadLetterFilter(reason_contains="service"), True),
+        (DeadLetterFilter(reason_contains="environment"), False),
+        (DeadLetterFilter(key=b"k", error_class="invalid"), True),
+        (DeadLetterFilter(key=b"other"), False),
+    ],
+)
+def test_filters(wanted: DeadLetterFilter, matches: bool) -> None:
+    assert wanted.matches(LETTER) is matches
+
+
+def test_a_letter_without_a_time_is_in_no_period() -> None:
+    assert not DeadLetterFilter(since=START).matches(replace(LETTER, stored_at=None))
