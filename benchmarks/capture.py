@@ -1,6 +1,6 @@
 """What capture costs its host: a FastAPI route with nothing, with fixstream, and with sentry-sdk.
 
-    python benchmarks/capture.py [--json]
+    python benchmarks/capture.py
 
 Every variant runs in the same process, its requests interleaved with the others', so that a busy
 machine slows all alike. Requests are driven straight through ASGI: no sockets. `sentry-sdk` is the
@@ -9,13 +9,10 @@ baseline where it is installed (`pip install sentry-sdk`), with a transport that
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import gc
-import json
 import logging
-import platform
 import statistics
 import time
 import tracemalloc
@@ -23,13 +20,14 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
+from reporting import keep
 
 from fixstream.producers.capture import CaptureConfig
 from fixstream.producers.kafka_sink import KafkaSink, KafkaSinkConfig
 from fixstream.producers.middleware import ErrorLearningMiddleware
 from fixstream.producers.reporter import ErrorReporter, ReporterConfig, Sighting
 from fixstream.producers.storm import StormConfig
-from fixstream.runtime.clock import SettableClock, SystemClock
+from fixstream.runtime.clock import SettableClock
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.enums import EventSource
 
@@ -250,8 +248,6 @@ async def measure() -> dict[str, Any]:
     await request(ours, "/broken/5")
     sink.flush(5.0)
     result = {
-        "date": SystemClock().now().date().isoformat(),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "success": added(await interleaved(apps, "/fine", ROUNDS)),
         "exception": added(await interleaved(apps, "/broken/5", ROUNDS)),
         "storm": await storm(),
@@ -261,13 +257,9 @@ async def measure() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object only")
-    arguments = parser.parse_args()
+    """Measures, prints and keeps the figures."""
     logging.disable()
-    result = asyncio.run(measure())
-    print(json.dumps(result, indent=None if arguments.json else 2))
+    keep("capture", asyncio.run(measure()))
 
 
 if __name__ == "__main__":
