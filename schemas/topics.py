@@ -18,11 +18,13 @@ from fixstream.schemas.records import (
 )
 
 DEFAULT_PREFIX = "fixstream."
+GROUP_STATE_RETENTION = timedelta(days=30)
+"""A group that was not seen for this long is new again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `record` is None where values are not one of ours (dead letters)."""
+    """One topic. `record` is None where values are no Avro (dead letters, states of groups)."""
 
     suffix: str
     key: str
@@ -50,6 +52,16 @@ MODEL_UPDATES = Topic("model.updates.v1", "model name", ModelUpdate, is_single_p
 FIXES_SUGGESTED = Topic("fixes.suggested.v1", "fingerprint", SuggestedFix, timedelta(days=7))
 FEEDBACK = Topic("feedback.v1", "event id", FixFeedback)
 SOLUTIONS = Topic("solutions.v1", "solution id", Solution, is_compacted=True)
+GROUPS = Topic(
+    "groups.v1",
+    "fingerprint",
+    None,
+    GROUP_STATE_RETENTION,
+    is_compacted=True,
+    # Compaction keeps the newest state of a group, deletion forgets groups that went quiet.
+    config={"cleanup.policy": "compact,delete"},
+)
+"""What the processor remembers of each group, one partition for each partition of the raw topic."""
 
 ALL_TOPICS = (
     ERRORS_RAW,
@@ -60,4 +72,5 @@ ALL_TOPICS = (
     FIXES_SUGGESTED,
     FEEDBACK,
     SOLUTIONS,
+    GROUPS,
 )

@@ -15,14 +15,13 @@ from fixstream.runtime.kafka import consume_batch, make_consumer, make_producer
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.records import OffsetRange
-from fixstream.schemas.topics import ERRORS_RAW
+from fixstream.schemas.topics import ERRORS_RAW, GROUP_STATE_RETENTION
 from fixstream.streams.dead_letters import RawMessage
 from fixstream.streams.groups import Groups
 from fixstream.streams.lane import Lane
 from fixstream.streams.metrics import StreamsMetrics
 from fixstream.streams.outbox import Outbox, OutboxLimits
 from fixstream.streams.processor import EventProcessor
-from fixstream.streams.settings import GROUP_STATE_RETENTION
 from fixstream.streams.window import WindowLimits
 from fixstream.triage.triage import Triager
 

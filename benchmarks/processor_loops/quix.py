@@ -18,11 +18,11 @@ from fixstream.runtime.clock import SystemClock
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.headers import message_headers
 from fixstream.schemas.records import TriagedError
+from fixstream.schemas.topics import GROUP_STATE_RETENTION
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage
 from fixstream.streams.groups import Groups
 from fixstream.streams.lane import ClosedWindow, Lane
 from fixstream.streams.processor import EventProcessor
-from fixstream.streams.settings import GROUP_STATE_RETENTION
 from fixstream.streams.window import WindowLimits
 from fixstream.triage.triage import Triager
 

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from confluent_kafka import Message
 
-from fixstream.inference.assembly import GROUPS
 from fixstream.inference.service import run
 from fixstream.inference.settings import InferenceSettings
 from fixstream.inference.starter import starter_solutions
@@ -28,7 +27,7 @@ from fixstream.runtime.kafka import (
     make_producer,
 )
 from fixstream.runtime.stopping import StopSignal
-from fixstream.runtime.topics_admin import TopicsSettings, apply_topics, plan_topic
+from fixstream.runtime.topics_admin import apply_topics
 from fixstream.schemas import topics
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.ids import suggestion_id
@@ -44,8 +43,7 @@ SECRET = "AKIAIOSFODNN7EXAMPLE"
 
 @pytest.fixture
 def ours(kafka: Kafka) -> Kafka:
-    extra = (plan_topic(GROUPS, kafka.settings, TopicsSettings()),)
-    apply_topics(kafka.settings, extra=extra)
+    apply_topics(kafka.settings)
     return kafka
 
 
@@ -156,7 +154,7 @@ def test_garbage_between_errors_stops_nothing(ours: Kafka, tmp_path: Path) -> No
         topics.SOLUTIONS,
         topics.FEEDBACK,
         topics.MODEL_UPDATES,
-        GROUPS,
+        topics.GROUPS,
     ):
         send.publish_bytes(name(topic), "k", b"\x00garbage")
     send.publish(name(topics.ERRORS_TRIAGED), "k", triaged("good"))

@@ -38,6 +38,7 @@ def test_plan_gives_each_topic_its_partitions_and_retention() -> None:
     assert plan["p.model.updates.v1"].num_partitions == 1
     assert plan["p.model.updates.v1"].config["retention.ms"] == "-1"
     assert plan["p.solutions.v1"].config["cleanup.policy"] == "compact"
+    assert plan["p.groups.v1"].config["cleanup.policy"] == "compact,delete"
     assert len(plan) == len(ALL_TOPICS)
 
 
