@@ -113,6 +113,16 @@ def test_a_noisy_service_and_crawled_texts_weigh_no_more_than_their_share() -> N
     assert weights[5] <= 0.25 / 0.75 * sum(weights[:5]) + 1e-9
 
 
+def test_a_window_writes_the_groups_that_it_touched_and_no_others() -> None:
+    lane, sink = make_lane(WindowLimits(max_examples=1))
+    lane.take(raw(0, "a", "connection refused"), sink)
+    assert len(sink.groups) == 1
+    first = sink.groups.popitem()[0]
+    lane.take(raw(1, "b", "disk is full"), sink)
+    assert len(sink.groups) == 1
+    assert first not in sink.groups
+
+
 @dataclass
 class Published:
     """A sink that keeps what it is given, and what was safe to commit when."""
