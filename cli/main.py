@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from fixstream.cli import data, doctor, operate, services
+from fixstream.cli import data, dead_letters, doctor, operate, services, texts
 from fixstream.cli.audit.command import audit
 from fixstream.cli.demo.command import demo
 from fixstream.schemas.errors import FixstreamError, Misconfigured
@@ -31,6 +31,10 @@ app.command("train")(services.train)
 app.command("serve")(services.serve)
 app.command("emit")(data.emit)
 app.add_typer(data.solutions, name="solutions")
+app.command("tail")(texts.tail)
+app.command("scrub")(texts.scrub)
+app.add_typer(dead_letters.dlq, name="dlq")
+app.add_typer(texts.schemas, name="schemas")
 app.command("audit")(audit)
 app.command("doctor")(doctor.doctor)
 
