@@ -30,6 +30,7 @@ _BORDER = "\n\x1e\n"
 """Stands between the texts of an event; no detector reaches over it."""
 _MAX_PASSES = 8
 _MAX_REPEATED = 32
+_MIN_REPEATED = 8
 _MARK = re.compile(rb"\[([a-z][a-z0-9]*(?:_[a-z0-9]+)*?)(?:_(\d{1,6}))?\]")
 
 
@@ -66,14 +67,14 @@ class Numbering:
             self._counts[kind] = number
             known = f"[{kind}]".encode() if number == 1 else f"[{kind}_{number}]".encode()
             self._marks[value] = known
-            if len(self._repeatable) < _MAX_REPEATED and values.looks_random(value, 8):
+            if len(value) >= _MIN_REPEATED and len(self._repeatable) < _MAX_REPEATED:
                 self._repeatable.append((value, known))
         return known
 
     def without_repeats(self, text: bytes) -> bytes:
         """Replaces values that are known anywhere: long and random enough to be no word."""
         for value, known in self._repeatable:
-            if value in text:
+            if value in text and values.looks_random(value, _MIN_REPEATED):
                 text = text.replace(value, known)
         return text
 

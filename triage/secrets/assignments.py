@@ -207,7 +207,7 @@ def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
 _SPOKEN = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
 _TELLING = (
     r"(?i:\b(?:passw(?:or)?d|secret|token|api[ _-]?key|access[ _-]?key|secret[ _-]?key|private[ _-]?key|"
-    r"encryption[ _-]?key|signing[ _-]?key|credentials?|key|jwt|bearer|signature))"
+    r"encryption[ _-]?key|signing[ _-]?key|credentials?|key|jwt|signature))"
 )
 _CONNECTORS = (
     r"(?i:[ \t\"'`(\[<\\]{1,4}(?:(?:was|is|value|of|for|with|provided|supplied|given|rejected|"
@@ -298,7 +298,5 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", r"mysql", rank=LOOSE, sure=False),
-        Detector(
-            "near", r"(?i:passw|secret|token|key|credential|jwt|bearer|signature)", _find_near
-        ),
+        Detector("near", r"(?i:passw|secret|token|key|credential|jwt|signature)", _find_near),
     )

@@ -40,14 +40,15 @@ _WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 def _is_version(text: bytes, start: int, end: int) -> bool:
     """Weighs what stands around four numbers. Sure signs decide; else small first numbers do."""
-    before = text[max(0, start - 64) : start]
-    if before[-1:] == b"." or _FILE_AFTER.match(text, end) or _VERSION_WORD.search(before):
+    near = text[max(0, start - 28) : start]
+    if near[-1:] == b"." or _FILE_AFTER.match(text, end) or _VERSION_WORD.search(near):
         return True
     if _ADDRESS_AFTER.match(text, end):
         return False
-    if _ADDRESS_WORD.search(before):
+    before = text[max(0, start - 64) : start]
+    if _ADDRESS_WORD.search(near):
         return _CHANGE.search(before) is not None
-    if _PRODUCT.search(before) or _CHANGE.search(before):
+    if _PRODUCT.search(near) or _CHANGE.search(before):
         return True
     return text[start + 1 : start + 2] == b"."
 
