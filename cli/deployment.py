@@ -21,6 +21,7 @@ import httpx
 from fixstream.runtime.ports import free_port, is_port_free
 from fixstream.runtime.process import GuardedProcess
 from fixstream.runtime.settings import KafkaSettings
+from fixstream.runtime.topics_admin import apply_topics
 from fixstream.schemas.errors import StartFailed
 from fixstream.schemas.topics import DEFAULT_PREFIX
 
@@ -161,9 +162,7 @@ class Deployment:
         self._tell(f"Kafka is up at {broker.bootstrap_servers}")
 
     def _apply_topics(self) -> None:
-        from fixstream.cli.operate import apply_all_topics
-
-        report = apply_all_topics(self.kafka)
+        report = apply_topics(self.kafka)
         report.require()
         self._tell(f"topics: {len(report.created)} created, {len(report.unchanged)} unchanged")
 

@@ -109,14 +109,13 @@ def check_settings() -> Finding:
 
 def check_kafka() -> Finding:
     """Whether Kafka answers and has our topics as they should be."""
-    from fixstream.cli.operate import verify_all_topics
     from fixstream.runtime.settings import KafkaSettings, load_settings
-    from fixstream.runtime.topics_admin import wait_until_ready
+    from fixstream.runtime.topics_admin import verify_topics, wait_until_ready
 
     try:
         kafka = load_settings(KafkaSettings)
         wait_until_ready(kafka, KAFKA_TIMEOUT_S)
-        verify_all_topics(kafka).require()
+        verify_topics(kafka).require()
     except FixstreamError as error:
         return Finding("Kafka", Verdict.FAILED, str(error))
     return Finding("Kafka", Verdict.OK, "answers, and every topic is as it should be")

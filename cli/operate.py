@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fixstream.cli.console import out, tell
-
-if TYPE_CHECKING:
-    from fixstream.runtime.settings import KafkaSettings
-    from fixstream.runtime.topics_admin import PlannedTopic, TopicsReport
 
 DEFAULT_DATA_DIR = Path(".fixstream")
 RESTART_PAUSE_S = 2.0
@@ -81,8 +77,9 @@ def broker(
 def apply() -> None:
     """Create every topic that is missing and check the ones that are there."""
     from fixstream.runtime.settings import KafkaSettings, load_settings
+    from fixstream.runtime.topics_admin import apply_topics
 
-    report = apply_all_topics(load_settings(KafkaSettings))
+    report = apply_topics(load_settings(KafkaSettings))
     for name in report.created:
         out.print(f"created    {name}")
     for name in report.unchanged:
@@ -90,26 +87,3 @@ def apply() -> None:
     for difference in report.differing:
         out.print(f"differs    {difference}", markup=False)
     report.require()
-
-
-def apply_all_topics(kafka: KafkaSettings) -> TopicsReport:
-    """Applies our topics and the ones that Faust would else create by itself, with its defaults."""
-    from fixstream.runtime.topics_admin import apply_topics
-
-    return apply_topics(kafka, extra=_faust_topics(kafka))
-
-
-def verify_all_topics(kafka: KafkaSettings) -> TopicsReport:
-    """Compares all topics with their plan and changes nothing."""
-    from fixstream.runtime.topics_admin import verify_topics
-
-    return verify_topics(kafka, extra=_faust_topics(kafka))
-
-
-def _faust_topics(kafka: KafkaSettings) -> list[PlannedTopic]:
-    from fixstream.runtime.settings import load_settings
-    from fixstream.runtime.topics_admin import TopicsSettings, plan_topic
-    from fixstream.streams.settings import StreamsSettings, faust_topics
-
-    topics = load_settings(TopicsSettings)
-    return [plan_topic(t, kafka, topics) for t in faust_topics(load_settings(StreamsSettings))]
