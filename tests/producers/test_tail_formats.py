@@ -162,9 +162,13 @@ def test_a_message_of_several_lines_stays_whole() -> None:
 
 
 def test_a_line_that_docker_split_is_joined() -> None:
-    (event,) = events("2026-11-22T12:00:00Z stderr P ERROR one \n2026-11-22T12:00:00Z stderr F two")
+    head, rest = (
+        "2026-11-22T12:00:00Z stderr P ERROR one ",
+        "2026-11-22T12:00:00Z stderr F ERROR two",
+    )
+    (event,) = events(f"{head}\n{rest}")
 
-    assert event.message == "ERROR one two"
+    assert event.message == "ERROR one ERROR two"
 
 
 def test_fields_of_a_structured_line_become_attributes() -> None:
