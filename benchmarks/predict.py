@@ -91,8 +91,8 @@ def serve_ours(ready: Connection) -> None:
             running.knowledge.put(one)
         running.knowledge.commit()
         exact = full_size_model()
-        model, arithmetic = warmed(exact, lambda: over_the_same_tensors(exact))
-        running.slot.swap(TorchModel(model, 1, arithmetic))
+        choice = warmed(exact, lambda: over_the_same_tensors(exact))
+        running.slot.swap(TorchModel(choice.model, 1, choice.arithmetic))
         _listen(running.app, ready, running.slot.precision or "")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -27,6 +28,7 @@ MIN_AGREEMENT = 0.98
 """Cosine of embeddings, and one minus the largest difference of a probability, that a faster
 arithmetic has to keep on every text."""
 MIN_SPEED_UP = 1.15
+HOPELESS = 2.0
 MAX_TURNS = 12
 MEASURING_S = 0.3
 
@@ -52,16 +54,35 @@ def prepared(model: TrainedModel, arithmetic: Arithmetic, rebuild: Rebuild) -> T
     return faster
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model in the arithmetic that was chosen for it."""
+
+    model: TrainedModel
+    arithmetic: Arithmetic
+    hopeless: frozenset[Arithmetic] = frozenset()
+    """What was slower than float32 by so much that it need not be measured again here."""
+
+
 def fastest(
-    model: TrainedModel, rebuild: Rebuild, texts: Sequence[ErrorText]
-) -> tuple[TrainedModel, Arithmetic]:
+    model: TrainedModel,
+    rebuild: Rebuild,
+    texts: Sequence[ErrorText],
+    hopeless: frozenset[Arithmetic] = frozenset(),
+) -> Choice:
     """The fastest variant that agrees with float32 on all of `texts`, the last of which is timed.
 
     Measured for each model: a machine that was busy the last time must not decide for ever.
+
+    Args:
+        model: In float32.
+        rebuild: Makes another one over the same tensors.
+        texts: At least one.
+        hopeless: What earlier choices on this machine have ruled out.
     """
     exact = model.predict(texts)
     variants = {Arithmetic.FLOAT32: model}
-    for arithmetic in (Arithmetic.BFLOAT16, Arithmetic.INT8):
+    for arithmetic in sorted({Arithmetic.BFLOAT16, Arithmetic.INT8} - hopeless):
         variants[arithmetic] = prepared(model, arithmetic, rebuild)
     seconds = _best_seconds(variants, texts[-1:])
     chosen = Arithmetic.FLOAT32
@@ -72,7 +93,10 @@ def fastest(
             break
     times_ms = {f"{one}_ms": round(1000 * taken, 2) for one, taken in seconds.items()}
     log.info("arithmetic chosen", arithmetic=chosen.value, **times_ms)
-    return variants[chosen], chosen
+    too_slow = {
+        one for one, taken in seconds.items() if taken > HOPELESS * seconds[Arithmetic.FLOAT32]
+    }
+    return Choice(variants[chosen], chosen, hopeless | too_slow)
 
 
 def agreement(exact: Sequence[Prediction], faster: Sequence[Prediction]) -> float:

@@ -6,6 +6,7 @@ a few errors sensibly before anybody is served by it. It decides nothing about v
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from fixstream.inference.arithmetic import Arithmetic, Rebuild, fastest, prepared
+from fixstream.inference.arithmetic import Arithmetic, Choice, Rebuild, fastest, prepared
 from fixstream.inference.reload import Reason, StoreUnavailable, UpdateRefused
 from fixstream.inference.served import ErrorText, Prediction, ServedModel, Vectors
 from fixstream.schemas.enums import LabelSource
@@ -90,7 +91,9 @@ class TorchModel:
         return self._model.embed([ErrorText(text) for text in texts])
 
     def close(self) -> None:
-        """Nothing to do: the weights go when the last reference does."""
+        """Lets the weights go."""
+        del self._model
+        give_memory_back()
 
     def _labelled(self, prediction: ModelPrediction) -> Prediction:
         return Prediction(
@@ -120,6 +123,7 @@ class CheckpointLoader:
         self._keys = keys
         self._config = config or LoaderConfig()
         self._trusted = TrustedKeys({})
+        self._hopeless: frozenset[Arithmetic] = frozenset()
 
     def verify(self, update: ModelUpdate) -> None:
         """Checks the signature over every field. Raises UpdateRefused."""
@@ -139,14 +143,16 @@ class CheckpointLoader:
         """
         started = time.perf_counter()
         artifact = self._open(update)
-        model, arithmetic = self._warm(artifact)
+        choice = self._warm(artifact)
+        del artifact
+        give_memory_back()
         log.info(
             "checkpoint loaded",
             model_version=update.version,
-            arithmetic=arithmetic.value,
+            arithmetic=choice.arithmetic.value,
             seconds=round(time.perf_counter() - started, 3),
         )
-        return TorchModel(model, update.version, arithmetic)
+        return TorchModel(choice.model, update.version, choice.arithmetic)
 
     def _open(self, update: ModelUpdate) -> Artifact:
         store = self._store
@@ -163,7 +169,7 @@ class CheckpointLoader:
         except OSError as error:
             raise StoreUnavailable(f"the checkpoint cannot be read: {error.strerror}") from error
 
-    def _warm(self, artifact: Artifact) -> tuple[TrainedModel, Arithmetic]:
+    def _warm(self, artifact: Artifact) -> Choice:
         def rebuild() -> TrainedModel:
             return TrainedModel.from_tensors(
                 artifact.manifest.config, artifact.tokenizer_json, artifact.tensors
@@ -173,30 +179,36 @@ class CheckpointLoader:
             model = rebuild()
         except ArtifactRejected as error:
             raise UpdateRefused(Reason.FORMAT, str(error)) from error
-        return warmed(model, rebuild, self._config.precision)
+        choice = warmed(model, rebuild, self._config.precision, self._hopeless)
+        self._hopeless = choice.hopeless
+        return choice
 
 
 def warmed(
-    model: TrainedModel, rebuild: Rebuild, wanted: str = "auto"
-) -> tuple[TrainedModel, Arithmetic]:
+    model: TrainedModel,
+    rebuild: Rebuild,
+    wanted: str = "auto",
+    hopeless: frozenset[Arithmetic] = frozenset(),
+) -> Choice:
     """The model after a few predictions, in the arithmetic that it will be served in.
 
     Args:
         model: In float32.
         rebuild: Makes another one over the same tensors.
         wanted: `auto` measures; else the name of an Arithmetic.
+        hopeless: What need not be measured.
 
     Raises:
         UpdateRefused: It does not answer sensibly.
     """
     _smoke(model)
     if wanted == "auto":
-        chosen, arithmetic = fastest(model, rebuild, SMOKE_TEXTS)
+        choice = fastest(model, rebuild, SMOKE_TEXTS, hopeless)
     else:
         arithmetic = Arithmetic(wanted)
-        chosen = prepared(model, arithmetic, rebuild)
-    _smoke(chosen)
-    return chosen, arithmetic
+        choice = Choice(prepared(model, arithmetic, rebuild), arithmetic)
+    _smoke(choice.model)
+    return choice
 
 
 def _smoke(model: TrainedModel) -> list[ModelPrediction]:
@@ -209,6 +221,23 @@ def _smoke(model: TrainedModel) -> list[ModelPrediction]:
     for one in together:
         _check_sane(one)
     return together
+
+
+def give_memory_back() -> None:
+    """Returns freed weights to the system: glibc keeps them, and each reload would add to that."""
+    if _LIBC is not None:
+        _LIBC.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:  # Another C library: it keeps memory its own way.
+        return None
+    return libc if hasattr(libc, "malloc_trim") else None
+
+
+_LIBC = _glibc()
 
 
 def _check_sane(prediction: ModelPrediction) -> None:

@@ -41,5 +41,27 @@ def test_a_fast_one_that_answers_otherwise_is_not_taken(
 
     other = TrainedModel.fresh(TINY, TOKENIZER, seed=4)
     monkeypatch.setattr(arithmetic, "_best_seconds", quick_if_not_exact)
-    assert fastest(model, lambda: again(other), SMOKE_TEXTS)[1] is Arithmetic.FLOAT32
-    assert fastest(model, lambda: again(model), SMOKE_TEXTS)[1] is not Arithmetic.FLOAT32
+    assert fastest(model, lambda: again(other), SMOKE_TEXTS).arithmetic is Arithmetic.FLOAT32
+    chosen = fastest(model, lambda: again(model), SMOKE_TEXTS)
+    assert chosen.arithmetic is not Arithmetic.FLOAT32
+    assert chosen.hopeless == frozenset()
+
+
+def test_what_is_far_slower_is_not_measured_again(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_if_bfloat16(variants: dict[Arithmetic, TrainedModel], _: object) -> object:
+        return {one: 9.0 if one is Arithmetic.BFLOAT16 else 1.0 for one in variants}
+
+    monkeypatch.setattr(arithmetic, "_best_seconds", slow_if_bfloat16)
+    chosen = fastest(model, lambda: again(model), SMOKE_TEXTS)
+    assert chosen.hopeless == {Arithmetic.BFLOAT16}
+    assert chosen.arithmetic is Arithmetic.FLOAT32
+    asked: list[set[Arithmetic]] = []
+    monkeypatch.setattr(
+        arithmetic,
+        "_best_seconds",
+        lambda variants, _: asked.append(set(variants)) or dict.fromkeys(variants, 1.0),
+    )
+    fastest(model, lambda: again(model), SMOKE_TEXTS, chosen.hopeless)
+    assert asked == [{Arithmetic.FLOAT32, Arithmetic.INT8}]
