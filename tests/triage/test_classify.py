@@ -60,6 +60,8 @@ POSITIVE = [
     ("429 Too Many Requests", "RateLimitError", "quota", "cloud"),
     ("java.lang.OutOfMemoryError: Java heap space", None, "resource_exhausted", "general"),
     ("write failed: No space left on device", "OSError", "resource_exhausted", "general"),
+    ("[Errno 122] Disk quota exceeded", "OSError", "resource_exhausted", "general"),
+    ("Not enough segments", "jwt.exceptions.DecodeError", "authentication", "security"),
     ("accept: too many open files", None, "resource_exhausted", "general"),
     ("remaining connection slots are reserved", "OperationalError", "resource_exhausted", "general"),
     ("maximum recursion depth exceeded", "RecursionError", "resource_exhausted", "general"),

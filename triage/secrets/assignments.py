@@ -136,8 +136,10 @@ def _rest_of_line(text: bytes, position: int) -> tuple[int, int, bool]:
     return begin, end, quoted
 
 
-def _is_outcome(name: bytes, separator: bytes, value: bytes) -> bool:
-    """Tells `PASS: test_login` of a test report from a password."""
+def _is_namesake(name: bytes, separator: bytes, value: bytes) -> bool:
+    """Tells `PASS: test_login` of a test report and `PWD=/srv/app` of a shell from passwords."""
+    if name.lower() in (b"pwd", b"oldpwd"):
+        return value[:1] in (b"/", b"~") or value[1:3] == b":\\"
     return name.upper() == b"PASS" and separator == b": " and value.replace(b"_", b"").isalnum()
 
 
@@ -161,6 +163,8 @@ def _is_secret(verdict: Verdict, value: bytes, *, quoted: bool, tight: bool) -> 
         return True
     if verdict.kind == "pin":
         return value.isdigit() and 4 <= len(value) <= 8
+    if verdict.kind == "key" and values.is_digest(value):
+        return False
     return values.looks_random(value, 8 if tight and verdict.kind in _SHORT else 16)
 
 
@@ -179,7 +183,7 @@ def _find(text: bytes) -> Iterator[Find]:
         value = text[start:end]
         tight = quoted or lead.is_tight or _begins_line(text, begin)
         if _is_secret(verdict, value, quoted=quoted, tight=tight) and (
-            quoted or not _is_outcome(lead.name, lead.separator, value)
+            quoted or not _is_namesake(lead.name, lead.separator, value)
         ):
             phrase = _MNEMONIC.match(text, start)
             end = max(end, phrase.end()) if phrase else end
@@ -215,6 +219,7 @@ _CONNECTORS = (
 )
 _NEAR = compile_bytes(rf"{_TELLING}{_CONNECTORS}[\w+/=.~-]{{16}}")
 _CANDIDATE = re.compile(rb"[\w+/=.~-]{16,512}$")
+_BARE_KEY = (b"key ", b"key:", b"key=", b"key'", b'key"', b"key(")
 _RUN = re.compile(rb"[\w+/=.~-]{16,4096}")
 
 
@@ -226,6 +231,10 @@ def _find_near(text: bytes) -> Iterator[Find]:
         if whole is None:
             continue
         value = whole[0].rstrip(b".")
+        if text[match.start() : match.start() + 4].lower() in _BARE_KEY and (
+            len(value) < 20 or values.is_digest(value)
+        ):
+            continue  # Keys of maps, caches and signatures are ids.
         if values.looks_random(value) and PLACEHOLDER.match(value) is None:
             yield Find(whole.start(), whole.start() + len(value), "secret", LOOSE)
 

@@ -26,7 +26,7 @@ _FILE_AFTER = re.compile(
 _ADDRESS_AFTER = re.compile(rb":\d{1,5}\b|/\d{1,2}\b")
 _ADDRESS_WORD = re.compile(
     rb"(?i)(?:\b(?:ip|ipv4|addr|address|host|hosts|hostname|client|server|peer|remote|from|via|connect|"
-    rb"connected|connection|connecting|dial|ping|tcp|udp|node|gateway|subnet|cidr|route|proxy|dns|nameserver|"
+    rb"connected|connection|connecting|dial|ping|tcp|udp|node|gateway|subnet|cidr|route|proxy|dns|nameserver|resolver|"
     rb"source|src|dst|destination|dest|listen|listening|bind|bound|forwarded(?:-for)?|user|login|x-real-ip|"
     rb"machine|target|origin|endpoint|broker|leader|replica|master|datanode|namenode)"
     rb"[\"' :=(\[<]{1,4}(?:to )?|//|@|\[)$"

@@ -162,4 +162,14 @@ def looks_random(value: bytes, min_length: int = 16) -> bool:
         return False
     if len(set(value[:256])) < min(7, min_length):
         return False
-    return min_length < 12 or _is_hex(value) or not _is_made_of_words(value)
+    if _is_hex(value):
+        return True
+    if min_length < 12:
+        parts = [part for part in _STRUCTURE.split(value) if part]
+        return len(parts) < 2 or len(max(parts, key=len)) >= 8
+    return not _is_made_of_words(value)
+
+
+def is_digest(value: bytes) -> bool:
+    """Tells whether the value has the form of a commit id or a SHA-256 digest."""
+    return len(value) in (40, 64) and _is_hex(value)
