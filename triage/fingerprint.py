@@ -44,9 +44,9 @@ _TELLING_KINDS = ("check", "dcheck", "assert", "fatal", "ubsan")
 
 
 @lru_cache(maxsize=16384)
-def _part(module: str | None, function: str) -> str:
+def _part(module: str, function: str) -> str:
     """Names a frame without what differs between builds, machines and runs."""
-    name = f"{module or ''}:{function}"
+    name = f"{module}:{function}"
     if _MAY_VARY.search(name) is None:
         return name
     return _FIRST_NUMBERED.sub("#", _GENERATED.sub("#", name))
@@ -78,10 +78,14 @@ def _trace_key(root: ParsedException, kind: str) -> list[str]:
         return [
             "trace",
             kind,
-            *_distinct((_part(frame.module, frame.function) for frame in own[:64]), MAX_KEY_FRAMES),
+            *_distinct(
+                (_part((frame.module or "")[:300], frame.function[:300]) for frame in own[:64]),
+                MAX_KEY_FRAMES,
+            ),
         ]
     frames = _distinct(
-        (_part(frame.module, frame.function) for frame in root.frames[:64]), MAX_LIBRARY_FRAMES
+        (_part((frame.module or "")[:300], frame.function[:300]) for frame in root.frames[:64]),
+        MAX_LIBRARY_FRAMES,
     )
     return ["library", kind, *frames, normalise(root.message.partition("\n")[0])]
 

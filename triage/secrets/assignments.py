@@ -69,9 +69,12 @@ class _Lead(NamedTuple):
     separator: bytes
 
 
-@lru_cache(maxsize=4096)
 def _lead(matched: bytes) -> _Lead:
-    """Takes apart a name with its separator. The same few come again and again."""
+    """Takes apart a name with its separator. The same few come again and again; long ones do not."""
+    return _known_lead(matched) if len(matched) <= _MAX_KEPT_LEAD else _new_lead(matched)
+
+
+def _new_lead(matched: bytes) -> _Lead:
     parts = _SPLIT.match(matched)
     assert parts is not None
     name, closed, separator = parts.groups()
@@ -87,6 +90,10 @@ def _lead(matched: bytes) -> _Lead:
         is_tight=separator == b"=",
         separator=separator,
     )
+
+
+_known_lead = lru_cache(maxsize=4096)(_new_lead)
+_MAX_KEPT_LEAD = 128
 
 
 def _is_misplaced(text: bytes, start: int, position: int, lead: _Lead) -> bool:

@@ -72,7 +72,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("{0}", re.compile(r"ERROR: libFuzzer: ([\w -]+)")),
 )  # fmt: skip
 _SOURCE = re.compile(
-    r"(?:FATAL:|Fatal error in (?:[^\s,]*/)?)([\w.-]+\.\w+)|: note: (vtable [^\n(]{1,80})"
+    r"(?:FATAL:|Fatal error in (?:[^\s,]*/)?)([\w.-]+\.\w+)|: note: ((?:invalid )?vtable[^\n(]{0,80})"
 )
 _ACCESS = re.compile(r"\b(READ|WRITE) of size (\d+)|caused by a (READ|WRITE|UNKNOWN) memory access")
 _NULL_PAGE = re.compile(r"(?:unknown|fault) addr(?:ess)? (?:0x)?0*[0-9a-f]{1,4}\b")
@@ -191,7 +191,7 @@ def crash_kind(text: str) -> str | None:
             continue
         said = _COMPARED.sub("", found[1]) if "check" in form else found[1]
         kind = form.format(normalise(said).strip(" .#"))
-        if form.startswith(("dcheck", "check", "fatal", "ubsan control")):
+        if kind.startswith(("dcheck", "check", "fatal", "ubsan control")):
             source = _SOURCE.search(text)
             kind += f" in {source[1] or source[2]}" if source else ""
         access = _ACCESS.search(text)

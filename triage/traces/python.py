@@ -19,7 +19,7 @@ from fixstream.triage.traces.model import (
 GATE = r'File "[^"\n]+", line \d+'
 
 _FRAME = re.compile(
-    r'^[ \t|+]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?',
+    r'^[ \t|+]*File "(?P<file>[^"\n]{1,1024})", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?',
     re.MULTILINE,
 )
 _BLOCK = re.compile(
