@@ -34,11 +34,10 @@ from benchmarks.reporting import keep  # noqa: E402
 from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker  # noqa: E402
 from fixstream.runtime.kafka import make_producer  # noqa: E402
 from fixstream.runtime.settings import KafkaSettings  # noqa: E402
-from fixstream.runtime.topics_admin import TopicsSettings, apply_topics, plan_topic  # noqa: E402
+from fixstream.runtime.topics_admin import TopicsSettings, apply_topics  # noqa: E402
 from fixstream.schemas.codec import encode  # noqa: E402
 from fixstream.schemas.records import ErrorEvent  # noqa: E402
 from fixstream.schemas.topics import ERRORS_RAW, ERRORS_TRIAGED  # noqa: E402
-from fixstream.streams.settings import faust_topics  # noqa: E402
 
 HISTORY = Path("/work/shared/data/history_dev.jsonl.gz")
 RUN_TIMEOUT_S = 300.0
@@ -129,14 +128,14 @@ def run_one(
         Events a second, and microseconds of processor time an event, both without the start-up.
     """
     topics = TopicsSettings(partitions=1)
-    extra = [plan_topic(topic, kafka, topics) for topic in faust_topics()]
     # The broker's own clock, for not every contender stamps its messages when it sends them.
     stamped = NewTopic(
         kafka.topic(ERRORS_TRIAGED), 1, 1, config={"message.timestamp.type": "LogAppendTime"}
     )
-    for created in AdminClient(kafka.client_config()).create_topics([stamped]).values():
+    admin = AdminClient({**kafka.client_config()})
+    for created in admin.create_topics([stamped]).values():
         created.result(30)
-    apply_topics(kafka, topics, extra=extra)
+    apply_topics(kafka, topics)
     publish(kafka, events)
     environment = {
         **os.environ,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
@@ -72,6 +73,12 @@ class StreamsMetrics:
             ["partition"],
             registry=registry,
         )
+
+    def forget(self, partition: int) -> None:
+        """Drops what was told of a partition that is somebody else's now."""
+        for gauge in (self.lag_events, self.lag_seconds, self.committed):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
 
 
 class Progress:

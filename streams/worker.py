@@ -171,6 +171,7 @@ class Worker:
         finally:
             for owned in leaving:
                 owned.outbox.abandon()
+                self._metrics.forget(owned.lane.partition)
 
     async def drain(self, generation: int | None, timeout_s: float) -> None:
         """Stops taking records for good and delivers all open windows, as `release` does."""
