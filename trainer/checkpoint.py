@@ -7,11 +7,13 @@ does not decide what is promoted and talks to no broker.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fixstream.schemas.enums import UpdateKind
-from fixstream.schemas.errors import ArtifactRejected, RetryLater
+from fixstream.schemas.errors import ArtifactRejected, Misconfigured, RetryLater
 from fixstream.schemas.records import ModelUpdate
 from fixstream.trainer.manifest import (
     MAX_MANIFEST_BYTES,
@@ -59,6 +61,7 @@ SIGNATURE = "manifest.sig"
 
 _NAME = re.compile(r"checkpoint-(\d{8})")
 _WRITING = ".writing-"
+_LOCK = ".trainer-lock"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -196,6 +199,23 @@ class FolderCheckpointStore:
             except FileNotFoundError:
                 continue
             shutil.rmtree(doomed, ignore_errors=True)
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Holds the folder's lock for the one trainer that writes here.
+
+        The system lets go of it when the process ends, however it ends.
+
+        Raises:
+            Misconfigured: another trainer holds it.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Misconfigured(f"another trainer works in {self.root}") from None
+            yield
 
     def clear_unfinished(self) -> None:
         """Removes what a killed writer left; only the one trainer of a store may call it."""

@@ -117,6 +117,7 @@ class TrainerService:
         settings, kafka = self._settings, self._kafka
         key = SigningKey.load_or_create(signing_key_path(settings, self._learning))
         store = FolderCheckpointStore(self._learning.checkpoint_dir)
+        stack.enter_context(store.exclusively())
         store.clear_unfinished()
         publisher = RecordPublisher(
             make_producer(kafka), codec, ce_source="fixstream/trainer", clock=self._clock
@@ -213,4 +214,3 @@ def _set_up_torch(settings: TrainerSettings) -> None:
     stand_back(settings.niceness)
     if settings.num_threads:
         torch.set_num_threads(settings.num_threads)
-    stand_back(settings.niceness)

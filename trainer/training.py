@@ -98,6 +98,7 @@ class TrainingLoop:
         self._last_recorded = self._stored = Counts()
         self._mean_loss: float | None = None
         self._skipped_before = 0
+        self._has_failed = False
 
     @property
     def counts(self) -> Counts:
@@ -133,7 +134,7 @@ class TrainingLoop:
     def finish(self, timeout_s: float) -> None:
         """Ends in order: the running checkpoint first, then one of everything learnt since."""
         self._await_recorder(timeout_s)
-        if self._counts != self._last_recorded:
+        if not self._recorder.is_busy and self._counts != self._last_recorded:
             self.begin_checkpoint()
             self._await_recorder(timeout_s)
 
@@ -247,10 +248,10 @@ class TrainingLoop:
             return False
         num_steps = self._counts.steps - self._last_recorded.steps
         waited_s = self._clock.monotonic() - self._last_checkpoint_s
-        return (
-            num_steps >= self._config.checkpoint_every_steps
-            or waited_s >= self._config.checkpoint_interval_s
-        )
+        if waited_s >= self._config.checkpoint_interval_s:
+            return True
+        # A disk that refused the last one gets its time to recover.
+        return not self._has_failed and num_steps >= self._config.checkpoint_every_steps
 
     def _await_recorder(self, timeout_s: float) -> None:
         if self._recorder.is_busy:
@@ -264,6 +265,7 @@ class TrainingLoop:
         if recorded.stored is None:
             # Everything stays as it was: the next one will cover what this one would have.
             self._last_recorded = self._stored
+            self._has_failed = True
             return
         self._adopt(recorded.stored, candidate)
 
@@ -273,6 +275,7 @@ class TrainingLoop:
             self._learner.validation.crown(candidate.answers)
         self._ledger.start_lineage(candidate.position)
         self._stored = manifest.counts
+        self._has_failed = False
         self._start = replace(
             self._start,
             next_version=manifest.version + 1,

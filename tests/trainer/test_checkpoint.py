@@ -251,6 +251,18 @@ def test_a_killed_writers_rubbish_is_not_a_checkpoint(fixture: Fixture) -> None:
     assert not half.exists()
 
 
+def test_a_second_trainer_in_one_folder_refuses(fixture: Fixture) -> None:
+    other = FolderCheckpointStore(fixture.store.root)
+    with (
+        fixture.store.exclusively(),
+        pytest.raises(Misconfigured, match="another trainer"),
+        other.exclusively(),
+    ):
+        pass
+    with other.exclusively():
+        pass
+
+
 def test_one_version_is_written_once(fixture: Fixture) -> None:
     with pytest.raises(ValueError, match="exists already"):
         fixture.store.write(manifest(1), CONTENT, fixture.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fixstream.trainer.memory import NUM_GRAMS, Memory
 from fixstream.trainer.network import HEADS
@@ -12,7 +13,7 @@ from fixstream.trainer.wide import Floats, Target
 NUM_BUCKETS = 1024
 
 
-def text(*ids: int) -> tuple[np.ndarray, Floats]:  # type: ignore[type-arg]
+def text(*ids: int) -> tuple[NDArray[np.int64], Floats]:
     values = np.full(len(ids), 1 / np.sqrt(max(len(ids), 1)), np.float32)
     return np.array(ids, np.int64), values
 
