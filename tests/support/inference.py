@@ -103,7 +103,8 @@ class FakeModel:
     def embed_solutions(self, texts: Sequence[str]) -> Vectors:
         assert self.num_closed == 0, "used after it was released"
         vectors = np.ones((len(texts), self._dim), np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
 
     def close(self) -> None:
         self.num_closed += 1
