@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fixstream.producers.log_handler import ErrorEventHandler
     from fixstream.producers.middleware import ErrorLearningMiddleware
     from fixstream.producers.sinks import EventSink, KafkaSink, MemorySink
-    from fixstream.producers.subscribe import subscribe
+    from fixstream.producers.subscription import subscribe
     from fixstream.producers.wsgi import WsgiErrorLearningMiddleware
 
 __all__ = [
@@ -42,7 +42,7 @@ _HOMES = {
     "KafkaSink": "sinks",
     "MemorySink": "sinks",
     "WsgiErrorLearningMiddleware": "wsgi",
-    "subscribe": "subscribe",
+    "subscribe": "subscription",
 }
 
 

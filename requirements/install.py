@@ -35,7 +35,16 @@ def main() -> int:
     python = make_venv(options.venv, uses_system=options.torch == "system")
     uv = install_installer(options.venv, python)
     ours = options.venv / ".fixstream-torch"
-    has_torch = not ours.exists() and find_torch(python)
+    found = find_torch(python)
+    has_torch = found is not None and not ours.exists()
+    if has_torch:
+        print(f"==> using the torch that is there: {found}", flush=True)
+    elif found is None:
+        print(
+            "==> fetching the dependencies. On Linux x86-64 torch brings CUDA: about 3 GB to"
+            " fetch and 6 GB on disk, the first time only",
+            flush=True,
+        )
     install_locked(uv, python, has_torch=has_torch)
     if not has_torch:
         ours.touch()  # So that a later lock file may move the torch that we brought.
@@ -60,25 +69,17 @@ def install_installer(folder: Path, python: Path) -> Path:
     return folder / "bin" / "uv"
 
 
-def find_torch(python: Path) -> bool:
-    """Tells whether the environment already has a torch, which is then used as it is."""
+def find_torch(python: Path) -> str | None:
+    """Returns the version of the torch that the environment already has, if it has one."""
     probe = "import importlib.metadata as m; print(m.version('torch'))"
     found = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=False)
-    if found.returncode == 0:
-        print(f"==> using the torch that is there: {found.stdout.strip()}", flush=True)
-    return found.returncode == 0
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def install_locked(uv: Path, python: Path, *, has_torch: bool) -> None:
     """Installs exactly what the lock file names, hashes verified."""
     blocks = re.split(r"\n(?=\S)", LOCK.read_text(encoding="utf-8"))
     kept = [b for b in blocks if not (has_torch and TORCH_FAMILY.match(b))]
-    if not has_torch:
-        print(
-            "==> fetching the dependencies. On Linux x86-64 torch brings CUDA: about 3 GB to"
-            " fetch and 6 GB on disk, the first time only",
-            flush=True,
-        )
     command = [str(uv), "pip", "install", "--python", str(python), "--no-deps"]
     run([*command, *index_flags(python), "-r", "-"], stdin="\n".join(kept))
 

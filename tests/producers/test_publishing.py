@@ -18,7 +18,7 @@ from fixstream.producers.publishing import (
     import_solutions,
     publish_all,
 )
-from fixstream.producers.subscribe import FixFilter, subscribe, subscribe_async
+from fixstream.producers.subscription import FixFilter, subscribe, subscribe_async
 from fixstream.runtime.kafka import (
     RecordPublisher,
     consume_batch,
@@ -257,3 +257,10 @@ async def test_an_asynchronous_subscriber_is_let_go(suggestions: Kafka) -> None:
     await fixes.aclose()
 
     assert len(found) == 5
+
+
+def test_subscribe_is_the_function_whatever_was_imported_before() -> None:
+    import fixstream.producers
+    import fixstream.producers.subscription
+
+    assert fixstream.producers.subscribe is fixstream.producers.subscription.subscribe
