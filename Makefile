@@ -33,6 +33,7 @@ check: install ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy tests benchmarks
 	@$(BIN)/lint-imports > /dev/null || $(BIN)/lint-imports
 
 format: install ## rewrite the code as `make check` wants it

@@ -99,7 +99,7 @@ class Echo:
     def start(self) -> None:
         from confluent_kafka.admin import AdminClient, NewTopic
 
-        admin = AdminClient(self._kafka.client_config())
+        admin = AdminClient({**self._kafka.client_config()})
         for future in admin.create_topics([NewTopic(t, 1, 1) for t in self._topics]).values():
             future.result()
         for thread in self._threads:
@@ -141,7 +141,7 @@ class Echo:
         while not self._stopped.is_set():
             message = consumer.poll(0.1)
             if message is not None and message.error() is None:
-                self.waits_ms.append((time.monotonic() - float(message.value())) * 1000)
+                self.waits_ms.append((time.monotonic() - float(message.value() or b"nan")) * 1000)
         consumer.close()
 
 
@@ -156,7 +156,12 @@ def measure(rate: float, seconds: float, new_share: float) -> dict[str, object]:
         echo = Echo(kafka)
         echo.start()
         stack.callback(echo.stop)
-        at_rate(rate, WARM_UP_S, lambda n: (sink.emit(fault(n, is_new=False)), echo.send(n)))
+
+        def warm_up(number: int) -> None:
+            sink.emit(fault(number, is_new=False))
+            echo.send(number)
+
+        at_rate(rate, WARM_UP_S, warm_up)
         story = Story()
         watcher = TopicWatcher(kafka, story, SystemClock())
         watcher.start()

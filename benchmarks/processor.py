@@ -25,21 +25,20 @@ from pathlib import Path
 import psutil
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from processor_loops import corpus
+from reporting import keep
+
+from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker
+from fixstream.runtime.kafka import make_producer
+from fixstream.runtime.settings import KafkaSettings
+from fixstream.runtime.topics_admin import TopicsSettings, apply_topics
+from fixstream.schemas.codec import encode
+from fixstream.schemas.records import ErrorEvent
+from fixstream.schemas.topics import ERRORS_RAW, ERRORS_TRIAGED
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / ".namespace")]
 
-from benchmarks.processor_loops import corpus  # noqa: E402
-from benchmarks.reporting import keep  # noqa: E402
-from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker  # noqa: E402
-from fixstream.runtime.kafka import make_producer  # noqa: E402
-from fixstream.runtime.settings import KafkaSettings  # noqa: E402
-from fixstream.runtime.topics_admin import TopicsSettings, apply_topics  # noqa: E402
-from fixstream.schemas.codec import encode  # noqa: E402
-from fixstream.schemas.records import ErrorEvent  # noqa: E402
-from fixstream.schemas.topics import ERRORS_RAW, ERRORS_TRIAGED  # noqa: E402
-
-HISTORY = Path("/work/shared/data/history_dev.jsonl.gz")
+HISTORY = ROOT.parent / "shared/data/history_dev.jsonl.gz"
 RUN_TIMEOUT_S = 300.0
 LOOPS = Path(__file__).parent / "processor_loops"
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from confluent_kafka import TopicPartition
 
 from fixstream.runtime.clock import SystemClock
-from fixstream.runtime.kafka import consume_batch, make_consumer, make_producer
+from fixstream.runtime.kafka import consume_batch, headers_of, make_consumer, make_producer
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.records import OffsetRange
@@ -58,7 +58,7 @@ def main(num_events: int) -> None:
                     message.offset() or 0,
                     message.key(),
                     message.value(),
-                    message.headers() or (),
+                    tuple(headers_of(message).items()),
                 )
                 lane.take(raw, sink)
             lane.close_if_full(sink)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
 
-from fixstream.producers.history import read_history
+from fixstream.producers.history import history_records
 from fixstream.schemas.records import ErrorEvent
 
 UNDATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,7 +17,7 @@ UNDATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 def unseen(history: Path) -> Iterator[ErrorEvent]:
     """Texts that never came before: the file's own, then again with a sentence of their own."""
-    events = [record.event for record in read_history(history, undated_as=UNDATED)]
+    events = [record.event for record in history_records(history, undated_as=UNDATED)]
     for lap in count():
         for number, event in enumerate(events):
             mark = (

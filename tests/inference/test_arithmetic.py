@@ -58,10 +58,11 @@ def test_what_is_far_slower_is_not_measured_again(
     assert chosen.hopeless == {Arithmetic.BFLOAT16}
     assert chosen.arithmetic is Arithmetic.FLOAT32
     asked: list[set[Arithmetic]] = []
-    monkeypatch.setattr(
-        arithmetic,
-        "_best_seconds",
-        lambda variants, _: asked.append(set(variants)) or dict.fromkeys(variants, 1.0),
-    )
+
+    def noted(variants: dict[Arithmetic, object], _: object) -> dict[Arithmetic, float]:
+        asked.append(set(variants))
+        return dict.fromkeys(variants, 1.0)
+
+    monkeypatch.setattr(arithmetic, "_best_seconds", noted)
     fastest(model, lambda: again(model), SMOKE_TEXTS, chosen.hopeless)
     assert asked == [{Arithmetic.FLOAT32, Arithmetic.INT8}]

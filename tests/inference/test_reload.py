@@ -116,10 +116,10 @@ def test_a_spoilt_checkpoint_leaves_the_old_model(
     follower.see(update)
     assert version_in(follower) == 1
     assert [one.reason for one in follower.refusals] == [reason]
-    assert follower.state is ModelState.BEHIND
+    assert follower.state.value == ModelState.BEHIND
     follower.see(publisher.promote(3))
     assert version_in(follower) == 3
-    assert follower.state is ModelState.SERVING
+    assert follower.state.value == ModelState.SERVING
 
 
 @pytest.mark.parametrize(

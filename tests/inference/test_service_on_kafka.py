@@ -117,6 +117,7 @@ def test_a_triaged_error_becomes_a_suggestion_once(ours: Kafka, tmp_path: Path) 
         send.flush(10)
         messages = suggested.until(len(errors))
         stats = eventually(lambda: _caught_up(client), 20)
+        assert stats is not None
         live = client.get("/live").json()
     suggestions = [decode_message(message, Codec(), SuggestedFix) for message in messages]
     assert [one.event_id for one in suggestions] == [one.event.event_id for one in errors]

@@ -57,7 +57,7 @@ def test_any_order_of_leases_and_swaps_releases_each_model_once(steps: list[str]
             stack = ExitStack()
             leased = stack.enter_context(slot.lease())
             assert leased is (models[-1] if models else None)
-            leases.append((leased, stack))  # type: ignore[arg-type]
+            leases.append((leased, stack))
         elif leases:
             leases.pop(0)[1].close()
         used = {id(model) for model, _ in leases}
