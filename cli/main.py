@@ -12,6 +12,7 @@ import typer
 
 from fixstream.cli import data, dead_letters, doctor, operate, services, texts
 from fixstream.cli.audit.command import audit
+from fixstream.cli.backtest.command import backtest
 from fixstream.cli.demo.command import demo
 from fixstream.schemas.errors import FixstreamError, Misconfigured
 
@@ -36,6 +37,7 @@ app.command("scrub")(texts.scrub)
 app.add_typer(dead_letters.dlq, name="dlq")
 app.add_typer(texts.schemas, name="schemas")
 app.command("audit")(audit)
+app.command("backtest")(backtest)
 app.command("doctor")(doctor.doctor)
 
 EXIT_FAILED = 1

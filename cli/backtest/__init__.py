@@ -1,0 +1,1 @@
+"""`fixstream backtest`: how well would this do on one's own history of errors?"""
