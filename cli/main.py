@@ -14,6 +14,8 @@ from fixstream.cli import data, dead_letters, doctor, operate, services, texts
 from fixstream.cli.audit.command import audit
 from fixstream.cli.backtest.command import backtest
 from fixstream.cli.demo.command import demo
+from fixstream.runtime.logs import configure_logging
+from fixstream.runtime.settings import LogSettings, load_settings
 from fixstream.schemas.errors import FixstreamError, Misconfigured
 
 app = typer.Typer(
@@ -48,6 +50,7 @@ EXIT_INTERRUPTED = 130
 def main() -> None:
     """Runs the command line; the entry point of the `fixstream` script."""
     try:
+        _configure_logging()
         app()
     except Misconfigured as error:
         _fail(error, EXIT_MISCONFIGURED)
@@ -55,6 +58,14 @@ def main() -> None:
         _fail(error, EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _configure_logging() -> None:
+    """Commands talk in lines of their own; services set their own level when they start."""
+    settings = load_settings(LogSettings)
+    is_asked = "level" in settings.model_fields_set
+    quiet = settings.model_copy(update={"level": "WARNING"})
+    configure_logging("cli", settings if is_asked else quiet)
 
 
 def _fail(error: FixstreamError, status: int) -> None:
