@@ -63,6 +63,7 @@ _NAME = re.compile(r"checkpoint-(\d{8})")
 _WRITING = ".writing-"
 _LOCK = ".trainer-lock"
 _CHUNK_BYTES = 1 << 20
+_READABLE = 0o644
 
 
 class CheckpointNotWritten(RetryLater):
@@ -245,6 +246,9 @@ class FolderCheckpointStore:
 
 def _flush_file(path: Path) -> FileEntry:
     """Forces a file onto the disk, and says what is in it."""
+    # safetensors makes files for their owner alone; the inference service may be another user,
+    # and what it reads is verified and holds no secret.
+    path.chmod(_READABLE)
     digest = hashlib.sha256()
     size = 0
     with path.open("rb") as file:

@@ -14,6 +14,7 @@ from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.runtime.kafka import RecordPublisher, make_producer
 from fixstream.runtime.metrics import Health, serve_metrics
 from fixstream.runtime.priority import stand_back
+from fixstream.runtime.registry import make_codec
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.topics_admin import wait_until_ready
@@ -103,7 +104,7 @@ class TrainerService:
             Stop: it cannot go on; the message says why.
         """
         wait_until_ready(self._kafka, _READY_TIMEOUT_S)
-        codec = Codec()
+        codec = make_codec(self._kafka)
         learner = Learner(learner_config(self._settings, self._learning))
         log.info(
             "trainer starts",

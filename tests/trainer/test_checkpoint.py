@@ -96,6 +96,12 @@ def test_what_is_written_is_what_is_read(fixture: Fixture) -> None:
     assert read == fixture.stored
 
 
+def test_another_user_can_read_every_file(fixture: Fixture) -> None:
+    folder = fixture.store.root / fixture.stored.name
+    modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+    assert set(modes.values()) == {0o644}, modes
+
+
 def test_an_update_verifies_after_its_trip_through_avro(fixture: Fixture) -> None:
     codec = Codec()
     again = codec.decode(codec.encode(fixture.update), ModelUpdate)
