@@ -19,7 +19,7 @@ from fixstream.schemas.records import PUBLIC, ErrorEvent
 from fixstream.trainer.network import HEADS
 
 LINEAR, BALANCED, BM25 = "tfidf_linear", "tfidf_linear_balanced", "bm25"
-_NUM_FEATURES = 2**18
+_NUM_FEATURES = 2**16
 _ALPHA = 1e-5
 _BALANCE_CAP = 10.0
 Guess = tuple[str, float]

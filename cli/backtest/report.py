@@ -75,10 +75,10 @@ def report(scores: Scores, facts: Facts) -> dict[str, Any]:
 
 def lines(result: dict[str, Any]) -> list[str]:
     """The report for people: one line a figure and its rivals."""
+    bad, dead = result["bad_lines"], result["dead_lettered"]
     told = [
-        f"{result['records']} records in {result['seconds']} s ({result['bad_lines']} bad lines,"
-        + f" {result['dead_lettered']} set aside); scored after"
-        + f" {result['scored_after_labelled']} labelled ones"
+        f"{result['records']} records in {result['seconds']} s ({bad} bad lines, {dead} set aside)",
+        f"scored after {result['scored_after_labelled']} labelled ones",
     ]
     baselines = result["baselines"]
     for head in HEADS:
