@@ -7,7 +7,8 @@ Traces inside log lines are found behind the lines' own prefixes. The time is li
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from typing import NamedTuple
 
 from fixstream.triage.gates import Gates
 from fixstream.triage.traces import (
@@ -26,25 +27,37 @@ from fixstream.triage.traces.model import Frame, ParsedException, ParsedTrace, P
 
 __all__ = ["Frame", "ParsedException", "ParsedTrace", "parse_trace"]
 
-_PARSERS: tuple[tuple[str, str, Parser], ...] = (
-    ("python", python.GATE, python.parse),
-    ("java", java.GATE, java.parse),
-    ("go", go.GATE, go.parse),
-    ("rust", rust.GATE, rust.parse),
-    ("dart", dart.GATE, dart.parse),
-    ("csharp", dotnet.GATE, dotnet.parse),
-    ("javascript", javascript.GATE, javascript.parse),
-    ("php", php.GATE, php.parse),
-    ("ruby", ruby.GATE, ruby.parse),
-    ("cpp", native.GATE, native.parse),
+
+class _Language(NamedTuple):
+    """How the traces of one language are found and read."""
+
+    name: str
+    may_hold: Callable[[str], bool]
+    gate: Gates
+    """The pattern that a trace of it cannot lack."""
+    parse: Parser
+
+
+# Each gate is a set of its own: in one set for all, the states of the search multiply with what a
+# text opens, and most of the time went into building states for texts never seen before.
+_LANGUAGES: tuple[_Language, ...] = (
+    _Language("python", python.may_hold, Gates([python.GATE]), python.parse),
+    _Language("java", java.may_hold, Gates([java.GATE]), java.parse),
+    _Language("go", go.may_hold, Gates([go.GATE]), go.parse),
+    _Language("rust", rust.may_hold, Gates([rust.GATE]), rust.parse),
+    _Language("dart", dart.may_hold, Gates([dart.GATE]), dart.parse),
+    _Language("csharp", dotnet.may_hold, Gates([dotnet.GATE]), dotnet.parse),
+    _Language("javascript", javascript.may_hold, Gates([javascript.GATE]), javascript.parse),
+    _Language("php", php.may_hold, Gates([php.GATE]), php.parse),
+    _Language("ruby", ruby.may_hold, Gates([ruby.GATE]), ruby.parse),
+    _Language("cpp", native.may_hold, Gates([native.GATE]), native.parse),
 )
-"""Language, the pattern that a trace of it cannot lack, and its parser; the surest form first."""
+"""The surest form first."""
 
 _DIALECTS: dict[str, Callable[[tuple[ParsedException, ...]], str]] = {
     "java": java.language,
     "javascript": javascript.language,
 }
-_GATES = Gates(gate for _, gate, _ in _PARSERS)
 _LOG_PREFIX = re.compile(
     r"^(?:<\d{1,3}>\d? ?)?(?:[\w.-]{1,64} *\| )?"
     r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?Z| ?[+-]\d\d:?\d\d)?\]?"
@@ -59,18 +72,23 @@ _SHORT_PREFIX = re.compile(
 )
 
 
-def _parsed(text: str, opened: Iterable[int]) -> ParsedTrace | None:
-    for index in opened:
-        language, _, parse = _PARSERS[index]
-        exceptions = parse(text)
+def _parsed(text: str) -> tuple[ParsedTrace | None, bool]:
+    """Returns the trace, and whether the text has at least the signs of one."""
+    encoded: bytes | None = None
+    has_signs = False
+    for language in _LANGUAGES:
+        if not language.may_hold(text):
+            continue
+        if encoded is None:
+            encoded = text.encode("utf-8", "surrogatepass")
+        if not language.gate.open(encoded):
+            continue
+        has_signs = True
+        exceptions = language.parse(text)
         if exceptions:
-            dialect = _DIALECTS.get(language)
-            return ParsedTrace(dialect(exceptions) if dialect else language, exceptions)
-    return None
-
-
-def _open(text: str) -> list[int]:
-    return _GATES.open(text.encode("utf-8", "surrogatepass"))
+            dialect = _DIALECTS.get(language.name)
+            return ParsedTrace(dialect(exceptions) if dialect else language.name, exceptions), True
+    return None, has_signs
 
 
 def _is_escaped(text: str) -> bool:
@@ -88,11 +106,10 @@ def _plain_lines(text: str) -> str:
 
 def parse_trace(text: str) -> ParsedTrace | None:
     """Returns the trace in `text`, or None when there is none."""
-    opened = _open(text)
-    found = _parsed(text, opened) if opened else None
+    found, has_signs = _parsed(text)
     if found is not None and any(len(exception.frames) > 1 for exception in found.exceptions):
         return found
-    if not opened and not _is_escaped(text):
+    if not has_signs and not _is_escaped(text):
         return None
     plain = _plain_lines(text)
-    return (_parsed(plain, _open(plain)) or found) if plain != text else found
+    return (_parsed(plain)[0] or found) if plain != text else found

@@ -16,6 +16,14 @@ GATE = (
     r"|\bat [\w.`<>+|\[\],]+\.[\w.`<>|\[\],]+\((?:[\w.`\[\]&<>,]+ \w+(?:, )?)+\)"
 )
 
+_CALL = re.compile(r"at [^ \t\n\f\r(]+ ?\(")
+
+
+def may_hold(text: str) -> bool:
+    """Tells at a glance whether the gate could open."""
+    return _CALL.search(text) is not None or "--- End of" in text
+
+
 _FRAME = re.compile(
     r"^[^\S\n]*at (?P<path>[^\s(]{1,400}?)\.?(?P<function>[^\s.(]{1,200}|\.c?ctor) ?"
     r"\((?P<args>[^\n]{0,500}?)\)(?: \[0x[0-9a-fA-F]+\])?(?: in (?P<file>[^\n]{1,400}?):(?:line )?(?P<line>\d{1,9}))?"

@@ -20,6 +20,23 @@ GATE = (
     r"|Unknown Source|<generated>)"
 )
 
+_SOURCES = (
+    ".java",
+    ".kt",
+    ".scala",
+    ".groovy",
+    ".clj",
+    "Native Method",
+    "Unknown Source",
+    "<generated>",
+)
+
+
+def may_hold(text: str) -> bool:
+    """Tells at a glance whether the gate could open."""
+    return any(source in text for source in _SOURCES)
+
+
 _FRAME = re.compile(
     r"^[^\S\n]*at (?:[\w.@-]*/{1,2}){0,2}(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"
     r"\((?P<source>[^()\n]{0,300})\)",

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-import re2
-
+from fixstream.triage.gates import Gates
 from fixstream.triage.normalise import normalise
 from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
 
@@ -18,6 +17,17 @@ GATE = (
     r"|SIG[A-Z]{3,5}\b|[Ff]atal error|#\d+ +[\w:~<>]+ \(.*\) at [^\n]+:\d+|BUG: |\bOops\b|\+0x[0-9a-f]+/0x[0-9a-f]+"
     r"|\]\] ?\(?0x|\(\+?[\w]*\+0x[0-9a-f]+\) ?\[0x|libFuzzer: |[Rr]eceived signal|Access violation|\w![\w:~<>]+\+0x"
 )
+
+_SIGNS = (
+    "Sanitizer", "runtime error: ", "#", "Assertion ", "ASSERT", "SIG", "atal error", "BUG: ", "Oops",
+    "0x", "libFuzzer: ", "eceived signal", "Access violation",
+)  # fmt: skip
+
+
+def may_hold(text: str) -> bool:
+    """Tells at a glance whether the gate could open."""
+    return any(sign in text for sign in _SIGNS) or "check failed" in text.lower()
+
 
 _NUMBERED = re.compile(
     r"^[^\n#]{0,120}?#(?P<number>\d{1,3}):? +(?:(?:pc )?(?:0x)?[0-9a-fA-F`]{6,18}(?: +|$))?(?:in )?(?P<rest>[^\n]*)$",
@@ -175,12 +185,12 @@ def _frames(text: str) -> tuple[Frame, ...]:
     return tuple(useful)
 
 
-_MAY_CRASH = re2.compile(GATE)
+_MAY_CRASH = Gates([GATE])
 
 
 def may_be_crash(text: str) -> bool:
     """Tells quickly whether looking for a kind of crash is worth while."""
-    return _MAY_CRASH.search(text) is not None
+    return may_hold(text) and bool(_MAY_CRASH.open(text.encode("utf-8", "surrogatepass")))
 
 
 def crash_kind(text: str) -> str | None:
