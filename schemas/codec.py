@@ -5,13 +5,15 @@ registry. Confluent-framed ones (`00`, id, body) name it by a Schema Registry's 
 come in, the answer is a record or one of the dead-letter errors, whose messages never quote the
 payload. Rules beyond the types (ranges, empty ids) are `validation`'s business.
 
-fastavro does the work, as leniently as it is: of bytes that no Avro writer makes (a flag of 2, a
-symbol counted from the end, a number over its 64 or 32 bits) it may make a record all the same.
+`writing` writes; fastavro reads, as leniently as it is: of bytes that no Avro writer makes (a flag
+of 2, a symbol counted from the end, a number over its 64 or 32 bits) it may make a record all the
+same.
 """
 
 from __future__ import annotations
 
 import io
+import struct
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +21,7 @@ import fastavro
 from fastavro.read import SchemaResolutionError
 
 from fixstream.schemas.catalogue import Schema, shipped
-from fixstream.schemas.conversion import datum_maker, record_maker
+from fixstream.schemas.conversion import record_maker
 from fixstream.schemas.errors import (
     DeadLetter,
     InvalidRecord,
@@ -31,6 +33,7 @@ from fixstream.schemas.foreign import registered
 from fixstream.schemas.limits import MAX_MESSAGE_BYTES
 from fixstream.schemas.records import Record
 from fixstream.schemas.validation import validate
+from fixstream.schemas.writing import Write, record_writer
 
 R = TypeVar("R", bound=Record)
 
@@ -41,8 +44,8 @@ _CONFLUENT_HEADER_BYTES = 5
 
 # What fastavro and the conversion raise on bytes that do not fit the schema.
 _MALFORMED = (EOFError, ValueError, IndexError, KeyError, ArithmeticError, TypeError)
-# What they raise on a record whose fields do not fit their types.
-_MISTYPED = (ValueError, TypeError, AttributeError, KeyError, OverflowError)
+# What the writers raise on a record whose fields do not fit their types.
+_MISTYPED = (ValueError, TypeError, AttributeError, KeyError, OverflowError, struct.error)
 
 
 class SchemaIds(Protocol):
@@ -80,14 +83,12 @@ class Codec:
             RetryLater: The Schema Registry does not answer.
         """
         record_type: type = type(record)
-        schema = shipped().newest(record_type.__name__)
-        message = io.BytesIO()
-        message.write(self._header(schema))
+        schema, write = _newest(record_type)
+        header = self._header(schema)
         try:
-            fastavro.schemaless_writer(message, schema.parsed, datum_maker(record_type)(record))
+            data = header + write(record)
         except _MISTYPED:
             raise _refusal(record) from None
-        data = message.getvalue()
         if len(data) > MAX_MESSAGE_BYTES:
             raise TooLarge(_over_limit(schema.record, len(data)))
         return data
@@ -159,6 +160,12 @@ def encode(record: Record) -> bytes:
 def decode(data: bytes, record_type: type[R]) -> R:
     """The record in a single-object message; see `Codec.decode`."""
     return _single_object().decode(data, record_type)
+
+
+@cache
+def _newest(record_type: type) -> tuple[Schema, Write]:
+    schema = shipped().newest(record_type.__name__)
+    return schema, record_writer(schema.parsed)
 
 
 @cache

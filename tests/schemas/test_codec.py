@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import tracemalloc
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from fixstream.schemas import codec as codec_module
 from fixstream.schemas.catalogue import RECORD_TYPES, Catalogue, read_schema, shipped
 from fixstream.schemas.codec import Codec, decode, encode
-from fixstream.schemas.enums import UpdateKind
+from fixstream.schemas.enums import LabelSource, UpdateKind
 from fixstream.schemas.errors import (
     DeadLetter,
     InvalidRecord,
@@ -32,6 +33,7 @@ from fixstream.schemas.limits import MAX_MESSAGE_BYTES
 from fixstream.schemas.records import (
     ErrorEvent,
     FixFeedback,
+    Label,
     ModelUpdate,
     Provenance,
     Record,
@@ -39,7 +41,17 @@ from fixstream.schemas.records import (
     TriagedError,
 )
 from support.golden import readable
-from support.records import EVENT, FEEDBACK, SAMPLES, UPDATE, WHEN, any_record, events, name_of
+from support.records import (
+    EVENT,
+    FEEDBACK,
+    SAMPLES,
+    TRIAGED,
+    UPDATE,
+    WHEN,
+    any_record,
+    events,
+    name_of,
+)
 
 HEADER_BYTES = 10
 SECRET = "hunter2-payload"
@@ -118,6 +130,44 @@ def test_another_library_reads_the_same(record: Record) -> None:
     datum = avro.io.DatumReader(APACHE_SCHEMAS[type(record)]).read(avro.io.BinaryDecoder(body))
     assert readable(datum) == readable(record)
     assert not body.read()
+
+
+def as_fastavro_writes(record: Record) -> bytes:
+    """The body that fastavro makes of this record."""
+    body = io.BytesIO()
+    schema = shipped().newest(type(record).__name__)
+    fastavro.schemaless_writer(body, schema.parsed, dataclasses.asdict(record))
+    return body.getvalue()
+
+
+@given(any_record)
+def test_what_is_written_is_what_fastavro_writes(record: Record) -> None:
+    assert encode(record)[HEADER_BYTES:] == as_fastavro_writes(record)
+
+
+@pytest.mark.parametrize("size", [0, 63, 64, 8191, 8192, 16383, 16384, 40_000])
+def test_texts_of_all_sizes_are_written_as_fastavro_does(size: int) -> None:
+    record = replace(EVENT, message="x" * size, release="y" * size)
+    assert encode(record)[HEADER_BYTES:] == as_fastavro_writes(record)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_whole_numbers_come_back(number: int) -> None:
+    back = decode(encode(replace(TRIAGED, occurrences=number)), TriagedError)
+    assert back.occurrences == number
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_numbers_over_64_bits_are_refused(number: int) -> None:
+    with pytest.raises(InvalidRecord, match="TriagedError"):
+        encode(replace(TRIAGED, occurrences=number))
+
+
+def test_labels_that_look_alike_are_told_apart() -> None:
+    for confidence in (0.25, 0.5, 0.75):
+        label = Label("timeout", LabelSource.RULE, confidence)
+        back = decode(encode(replace(TRIAGED, category=label)), TriagedError)
+        assert back.category == label
 
 
 # Records that cannot be written.
