@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from fixstream.cli import data, dead_letters, doctor, operate, services, texts
+from fixstream.cli import crawl, data, dead_letters, doctor, operate, services, texts
 from fixstream.cli.audit.command import audit
 from fixstream.cli.backtest.command import backtest
 from fixstream.cli.demo.command import demo
@@ -33,6 +33,7 @@ app.command("stream")(services.stream)
 app.command("train")(services.train)
 app.command("serve")(services.serve)
 app.command("emit")(data.emit)
+app.command("crawl")(crawl.crawl)
 app.add_typer(data.solutions, name="solutions")
 app.command("tail")(texts.tail)
 app.command("scrub")(texts.scrub)

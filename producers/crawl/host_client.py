@@ -6,7 +6,6 @@ refused. What an API's own limits mean is told by the `Judge` that its source br
 
 from __future__ import annotations
 
-import asyncio
 import json
 import zlib
 from collections.abc import Callable, Mapping
@@ -182,7 +181,7 @@ class HostClient:
                         continue
                     body = await self._body(response)
                     return _reply(response, body)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, zlib.error) as problem:
+        except (TimeoutError, aiohttp.ClientError, OSError, zlib.error) as problem:
             raise HostFailed(f"{self.host}: {type(problem).__name__}") from None
         raise Refused(f"{self.host} redirects in circles")
 

@@ -59,3 +59,10 @@ def epoch_time(seconds: int | None, name: str) -> datetime:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         raise InvalidRecord(f"{name} is no time") from None
+
+
+def texts_in(value: Any) -> tuple[str, ...]:
+    """The short texts of a list such as tags; what is no text is left out."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(text for text in value if isinstance(text, str) and 0 < len(text) <= 100)

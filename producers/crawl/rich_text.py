@@ -16,7 +16,29 @@ MAX_SOURCE_CHARS = 400_000
 FENCE = "```"
 
 _BLOCK_TAGS = frozenset(
-    "p div br li ul ol h1 h2 h3 h4 h5 h6 tr table blockquote hr section details summary dd dt".split()
+    [
+        "p",
+        "div",
+        "br",
+        "li",
+        "ul",
+        "ol",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "tr",
+        "table",
+        "blockquote",
+        "hr",
+        "section",
+        "details",
+        "summary",
+        "dd",
+        "dt",
+    ]
 )
 _HIDDEN_TAGS = frozenset({"script", "style", "template", "svg"})
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]{0,20})")

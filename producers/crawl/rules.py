@@ -13,7 +13,7 @@ from fixstream.schemas.enums import Domain
 _SEARCHED_CHARS = 20_000
 
 _ERROR_WORDS = re.compile(
-    r"\b(?:errors?|exceptions?|traceback|stack ?trace|fail(?:s|ed|ing|ure|ures)?|crash(?:es|ed|ing)?"
+    r"\b(?:errors?|exceptions?|traceback|stack ?trace|fail(?:s|ed|ing|ures?)?|crash(?:es|ed|ing)?"
     r"|time[ds]? ?out|refused|denied|cannot|can't|can not|unable to|could not|couldn't|won't|panic"
     r"|seg(?:mentation )?fault|unexpected|invalid|not found|unauthori[sz]ed|forbidden|broken"
     r"|doesn't work|does not work|not working|stuck|hang(?:s|ing)?|deadlock|leak(?:s|ing)?"
@@ -34,16 +34,65 @@ _TECHNICAL = re.compile(
 
 _DOMAIN_TAGS: dict[Domain, frozenset[str]] = {
     Domain.SECURITY: frozenset(
-        "security netsec ssl tls oauth oauth-2.0 jwt authentication authorization encryption"
-        " ssl-certificate cors csrf xss saml kerberos openssl".split()
+        [
+            "security",
+            "netsec",
+            "ssl",
+            "tls",
+            "oauth",
+            "oauth-2.0",
+            "jwt",
+            "authentication",
+            "authorization",
+            "encryption",
+            "ssl-certificate",
+            "cors",
+            "csrf",
+            "xss",
+            "saml",
+            "kerberos",
+            "openssl",
+        ]
     ),
     Domain.NETWORK: frozenset(
-        "networking network dns tcp udp http sockets firewall vpn ipv6 routing proxy"
-        " load-balancing bgp nginx haproxy".split()
+        [
+            "networking",
+            "network",
+            "dns",
+            "tcp",
+            "udp",
+            "http",
+            "sockets",
+            "firewall",
+            "vpn",
+            "ipv6",
+            "routing",
+            "proxy",
+            "load-balancing",
+            "bgp",
+            "nginx",
+            "haproxy",
+        ]
     ),
     Domain.CLOUD: frozenset(
-        "aws amazon-web-services azure gcp googlecloud google-cloud-platform kubernetes docker"
-        " terraform devops amazon-s3 amazon-ec2 aws-lambda cloudformation helm openshift".split()
+        [
+            "aws",
+            "amazon-web-services",
+            "azure",
+            "gcp",
+            "googlecloud",
+            "google-cloud-platform",
+            "kubernetes",
+            "docker",
+            "terraform",
+            "devops",
+            "amazon-s3",
+            "amazon-ec2",
+            "aws-lambda",
+            "cloudformation",
+            "helm",
+            "openshift",
+        ]
     ),
 }
 

@@ -26,7 +26,7 @@ class Seen:
     revision: str = ""
     """Changes when its text did; empty when it was passed over."""
     checked_at: int = 0
-    """When it was last known to be there, in seconds since 1970; for posts that are looked after."""
+    """When it was last known to be there, in seconds since 1970; 0 is never looked after."""
 
 
 class Trail:

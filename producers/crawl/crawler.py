@@ -1,0 +1,169 @@
+"""`TechnicalDataCrawler`: asks its sources, delivers what they yield, and then moves the cursors.
+
+In this order, so that a crash between two steps repeats (under the same ids) and never skips. One
+query that fails leaves the others alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from fixstream.producers.crawl.delivery import AuthorQuota, Delivery
+from fixstream.producers.crawl.metrics import FAILED_QUERIES
+from fixstream.producers.crawl.source import CrawlSource, Harvest
+from fixstream.producers.crawl.store import CursorStore
+from fixstream.producers.crawl.trail import Trail
+from fixstream.runtime.clock import Clock, SystemClock
+from fixstream.schemas.errors import FixstreamError
+
+log = structlog.get_logger(__name__)
+
+_AUTHORS = "_authors"
+_KINDS = ("event", "solution", "tombstone")
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlConfig:
+    """How often, how far back, and how much."""
+
+    interval_s: float = 3600.0
+    lookback: timedelta = timedelta(days=7)
+    max_posts_per_run: int = 500
+    max_posts_per_author: int = 20
+    """Records a day."""
+    delivery_size: int = 50
+    """Posts after which delivery is waited for and the cursor saved."""
+
+
+@dataclass(slots=True)
+class CrawlReport:
+    """What one run did."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    """By source: numbers of event, solution, tombstone, and of what was skipped by reason."""
+    failures: list[str] = field(default_factory=list)
+    """One line for each query that could not be finished."""
+
+    def num(self, kind: str) -> int:
+        """A number over all sources."""
+        return sum(counts[kind] for counts in self.counts.values())
+
+    @property
+    def num_skipped(self) -> int:
+        """Posts that were read and not published."""
+        return sum(counts.total() for counts in self.counts.values()) - sum(map(self.num, _KINDS))
+
+
+class TechnicalDataCrawler:
+    """Crawls several sources at once, the queries of each one after the other."""
+
+    def __init__(
+        self,
+        sources: Sequence[CrawlSource],
+        delivery: Delivery,
+        store: CursorStore,
+        config: CrawlConfig | None = None,
+        *,
+        clock: Clock | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._sources = sources
+        self._delivery = delivery
+        self._store = store
+        self._config = config or CrawlConfig()
+        self._clock = clock or SystemClock()
+        self._sleep = sleep
+
+    async def crawl_once(self) -> CrawlReport:
+        """One run over all sources; what could not be finished is in the report's failures."""
+        report = CrawlReport()
+        async with asyncio.TaskGroup() as tasks:
+            for source in self._sources:
+                tasks.create_task(self._crawl_source(source, report))
+        log.info(
+            "crawled",
+            num_failures=len(report.failures),
+            num_skipped=report.num_skipped,
+            **{f"num_{kind}s": report.num(kind) for kind in _KINDS},
+        )
+        return report
+
+    async def run(self, on_report: Callable[[CrawlReport], None] = lambda report: None) -> None:
+        """Crawl every `interval_s` until cancelled."""
+        while True:
+            began_s = self._clock.monotonic()
+            on_report(await self.crawl_once())
+            left_s = self._config.interval_s - (self._clock.monotonic() - began_s)
+            await self._sleep(max(left_s, 0.0))
+
+    async def _crawl_source(self, source: CrawlSource, report: CrawlReport) -> None:
+        counts = report.counts.setdefault(source.name.value, Counter())
+        run = _SourceRun(source, counts, self._config.max_posts_per_run)
+        for query in source.queries:
+            if run.posts_left <= 0:
+                log.info("quota of this run used up", source=source.name.value, next_query=query)
+                return
+            failure = await self._failure_of(run, query)
+            if failure is not None:
+                report.failures.append(f"{source.name} {query}: {failure}")
+
+    async def _failure_of(self, run: _SourceRun, query: str) -> str | None:
+        source = run.source.name.value
+        try:
+            await self._crawl_query(run, query)
+        except FixstreamError as error:
+            log.warning("query not finished", source=source, query=query, reason=str(error))
+            FAILED_QUERIES.labels(source, type(error).__name__).inc()
+            return str(error)
+        except Exception as error:
+            # A fault of ours, in one query: the others go on, and the cursor stands before it.
+            log.exception("query failed", source=source, query=query)
+            FAILED_QUERIES.labels(source, "fault").inc()
+            return f"{type(error).__name__}, a fault of fixstream's; the log has its trace"
+        return None
+
+    async def _crawl_query(self, run: _SourceRun, query: str) -> None:
+        source = run.source.name.value
+        since = int((self._clock.now() - self._config.lookback).timestamp())
+        trail = Trail.from_state(self._store.load(source, query), since=since)
+        pending: list[Harvest] = []
+        try:
+            async with aclosing(run.source.crawl(query, trail)) as harvests:
+                async for harvest in harvests:
+                    pending.append(harvest)
+                    run.posts_left -= harvest.num_posts
+                    if sum(one.num_posts for one in pending) >= self._config.delivery_size:
+                        await self._deliver(run, query, pending, trail)
+                        pending = []
+                    if run.posts_left <= 0:
+                        break
+        except Exception:
+            # What was found before the failure is whole, and the trail counts it as read.
+            await self._deliver(run, query, pending, trail)
+            raise
+        await self._deliver(run, query, pending, trail)
+
+    async def _deliver(
+        self, run: _SourceRun, query: str, harvests: list[Harvest], trail: Trail
+    ) -> None:
+        source = run.source.name.value
+        saved = self._store.load(source, _AUTHORS)
+        quota = AuthorQuota(self._config.max_posts_per_author, self._clock, saved)
+        if harvests:
+            run.counts += await asyncio.to_thread(self._delivery.deliver, source, harvests, quota)
+            self._store.save(source, _AUTHORS, quota.to_state())
+        self._store.save(source, query, trail.to_state())
+
+
+@dataclass(slots=True)
+class _SourceRun:
+    source: CrawlSource
+    counts: Counter[str]
+    posts_left: int

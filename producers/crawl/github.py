@@ -1,0 +1,235 @@
+"""Bug-labelled issues of chosen GitHub repositories, and how the closed ones were solved.
+
+A query is `owner/name` or `owner/name=label`. Pull requests in the lists are no bug reports. Texts
+of issues carry no licence of their own, so none is claimed for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from multidict import CIMultiDict
+
+from fixstream.producers.crawl.failures import Gone
+from fixstream.producers.crawl.github_items import (
+    SOURCE,
+    FixText,
+    IssueItem,
+    best_fix,
+    fixes_in_timeline,
+    is_pull_request,
+    read_comment,
+    read_issue,
+)
+from fixstream.producers.crawl.host_client import HostClient, Question, Reply
+from fixstream.producers.crawl.json_values import objects_in
+from fixstream.producers.crawl.links import next_query
+from fixstream.producers.crawl.posts import Answer, event_of, solution_id, solution_of
+from fixstream.producers.crawl.source import Harvest
+from fixstream.producers.crawl.trail import Seen, Trail, Walk
+from fixstream.runtime.clock import Clock
+from fixstream.schemas.enums import EventSource
+from fixstream.schemas.errors import InvalidRecord
+
+log = structlog.get_logger(__name__)
+
+_DEFAULT_LABEL = "bug"
+_PAGE_SIZE = "100"
+_MAX_TIMELINE_PAGES = 5
+_SOLUTION_PREFIX = "solution/"
+_CHECK_EVERY_S = 7 * 24 * 3600
+_MAX_CHECKED = 5
+"""Each costs a request of the sixty an hour that a crawler without a token has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitHubConfig:
+    """What to read, and as whom."""
+
+    repositories: tuple[str, ...]
+    token: str | None = None
+    max_pages: int = 50
+    quarantine: timedelta = timedelta(hours=24)
+
+
+class GitHubSource:
+    """One query for each repository."""
+
+    def __init__(self, client: HostClient, config: GitHubConfig, clock: Clock) -> None:
+        self._client = client
+        self._config = config
+        self._clock = clock
+
+    @property
+    def name(self) -> EventSource:
+        """GitHub."""
+        return SOURCE
+
+    @property
+    def queries(self) -> Sequence[str]:
+        """The repositories with their labels."""
+        return self._config.repositories
+
+    async def crawl(self, query: str, trail: Trail) -> AsyncGenerator[Harvest, None]:
+        """Changed issues by the time of their change.
+
+        Raises:
+            HostBusy, HostFailed, Refused, Gone: As the client raises them.
+        """
+        repository, _, label = query.partition("=")
+        path = f"repos/{repository}/issues"
+        walk = Walk(trail, self._config.max_pages)
+        params = _list_params(label or _DEFAULT_LABEL, trail.since)
+        goes_on = True
+        while goes_on:
+            is_first = walk.page == 1
+            reply = await self._ask(Question(path, params, method="issues"), trail.etag * is_first)
+            if reply.status == 304:
+                break
+            page = _Page.read(objects_in(reply.content, self._client.host), repository)
+            yield Harvest(skipped=page.skipped)
+            for issue in page.issues:
+                if trail.is_new(issue.post.post_id, issue.changed_at.isoformat()):
+                    yield await self._harvest(issue, repository, trail)
+            following = next_query(reply)
+            goes_on = walk.goes_on(page.changed_at, has_more=following is not None)
+            if is_first and following is None:
+                trail.etag = reply.headers.get("ETag", "")[:500]
+            moved = _list_params(label or _DEFAULT_LABEL, trail.since)
+            params = moved if walk.page == 1 else {**params, **(following or {})}
+        yield await self._deleted(trail)
+
+    async def _harvest(self, issue: IssueItem, repository: str, trail: Trail) -> Harvest:
+        post = issue.post
+        answer = await self._answer(issue, repository) if issue.is_solved else None
+        now = self._clock.now()
+        key = f"{_SOLUTION_PREFIX}{post.post_id}"
+        tombstones: tuple[str, ...] = ()
+        if answer is not None:
+            post = dataclasses.replace(post, solution_id=answer.solution_id)
+            revision = f"{answer.url} {answer.created_at.isoformat()}"
+            is_new = not trail.has_revision(key, revision)
+            trail.note(key, Seen("", revision, int(now.timestamp())))
+            answer = answer if is_new else None
+        elif trail.get(key) is not None:
+            # Opened again, or the text that solved it was deleted: it solves nothing any more.
+            trail.forget(key)
+            tombstones = (solution_id(SOURCE, post.post_id),)
+        is_event = not trail.has_revision(post.post_id, post.revision)
+        trail.note(post.post_id, Seen(issue.changed_at.isoformat(), post.revision))
+        quarantine = self._config.quarantine
+        event = event_of(post, retrieved_at=now, quarantine=quarantine)
+        return Harvest(
+            events=(event,) if is_event else (),
+            solutions=(solution_of(answer, retrieved_at=now),) if answer else (),
+            tombstones=tombstones,
+        )
+
+    async def _answer(self, issue: IssueItem, repository: str) -> Answer | None:
+        """What solved the issue, by its timeline; by its comments where there is none."""
+        path = f"repos/{repository}/issues/{issue.number}"
+        try:
+            timeline = await self._all(Question(f"{path}/timeline", method="timeline"))
+            answer = best_fix(fixes_in_timeline(timeline), issue)
+        except Gone:
+            answer = None
+        if answer is None and issue.num_comments > 0:
+            try:
+                comments = await self._all(Question(f"{path}/comments", method="comments"))
+            except Gone:
+                return None
+            answer = best_fix(_comments(comments), issue)
+        return answer
+
+    async def _deleted(self, trail: Trail) -> Harvest:
+        """Tombstones for solved issues that are there no more; a few are asked for a run."""
+        now_s = int(self._clock.now().timestamp())
+        gone: list[str] = []
+        for key in trail.due_for_check(_SOLUTION_PREFIX, now_s - _CHECK_EVERY_S, _MAX_CHECKED):
+            post_id = key.removeprefix(_SOLUTION_PREFIX)
+            seen = trail.get(key)
+            try:
+                repository, _, number = post_id.rpartition("#")
+                await self._ask(Question(f"repos/{repository}/issues/{number}", method="issue"))
+            except Gone:
+                trail.forget(key)
+                gone.append(solution_id(SOURCE, post_id))
+            else:
+                trail.note(key, dataclasses.replace(seen or Seen(""), checked_at=now_s))
+        return Harvest(tombstones=tuple(gone))
+
+    async def _all(self, question: Question) -> list[Any]:
+        """All items of a short list, following its links."""
+        items: list[Any] = []
+        params = {"per_page": _PAGE_SIZE}
+        for _ in range(_MAX_TIMELINE_PAGES):
+            reply = await self._ask(dataclasses.replace(question, params=params))
+            items += objects_in(reply.content, self._client.host)
+            following = next_query(reply)
+            if following is None:
+                break
+            params = {**params, **following}
+        return items
+
+    async def _ask(self, question: Question, etag: str = "") -> Reply:
+        headers = CIMultiDict(
+            {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+        )
+        if self._config.token:
+            headers["Authorization"] = f"Bearer {self._config.token}"
+        if etag:
+            headers["If-None-Match"] = etag
+        return await self._client.ask(dataclasses.replace(question, headers=headers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    issues: list[IssueItem]
+    changed_at: list[int]
+    skipped: Counter[str]
+
+    @classmethod
+    def read(cls, items: list[Any], repository: str) -> _Page:
+        page = cls([], [], Counter())
+        for item in items:
+            try:
+                issue = read_issue(item, repository)
+            except InvalidRecord as problem:
+                log.warning("issue cannot be read", repository=repository, reason=str(problem))
+                page.skipped["bad_item"] += 1
+                continue
+            page.changed_at.append(int(issue.changed_at.timestamp()))
+            if is_pull_request(item):
+                page.skipped["pull_request"] += 1
+            else:
+                page.issues.append(issue)
+        return page
+
+
+def _list_params(label: str, since: int) -> dict[str, str]:
+    return {
+        "labels": label,
+        "state": "all",
+        "sort": "updated",
+        "direction": "asc",
+        "since": datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "per_page": _PAGE_SIZE,
+    }
+
+
+def _comments(items: list[Any]) -> list[FixText]:
+    fixes: list[FixText] = []
+    for item in items:
+        try:
+            fix = read_comment(item)
+        except InvalidRecord:
+            continue
+        if fix is not None:
+            fixes.append(fix)
+    return fixes
