@@ -20,7 +20,7 @@ import httpx
 
 from fixstream.runtime.ports import free_port, is_port_free
 from fixstream.runtime.process import GuardedProcess
-from fixstream.runtime.settings import KafkaSettings
+from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.topics_admin import apply_topics
 from fixstream.schemas.errors import StartFailed
 from fixstream.schemas.topics import DEFAULT_PREFIX
@@ -119,8 +119,6 @@ class Deployment:
             # Trainer and inference share the cores: a thread that spins while it waits for the
             # other one's turn would take the very time that the other one needs.
             "OMP_WAIT_POLICY": "PASSIVE",
-            # It learns from what the others leave, but is never starved by a busy machine.
-            "FIXSTREAM_TRAINER_NICENESS": "10",
         }
         return {**os.environ, **self.config.environment, **ours}
 
@@ -155,8 +153,10 @@ class Deployment:
             return
         from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker
 
-        settings = BrokerSettings(
-            data_folder=self.config.data_dir / "kafka", port=self.config.kafka_port
+        settings = load_settings(
+            BrokerSettings,
+            data_folder=self.config.data_dir / "kafka",
+            port=self.config.kafka_port,
         )
         broker = stack.enter_context(EmbeddedBroker(settings, progress=DownloadLines(self._tell)))
         self.bootstrap_servers = broker.bootstrap_servers
