@@ -102,6 +102,8 @@ class Answerer:
                 pending.append((key, inquiry, self._predictor.submit(inquiry.text)))
         for key, inquiry, prediction in pending:
             advice[key] = self._suggester.advise(key, inquiry, prediction.result())
+        for record in records:  # Only now: no rule may profit from the label of its own error.
+            self._suggester.note_reported(record)
         answers = []
         for key, record in zip(keys, records, strict=True):
             found = advice[key]

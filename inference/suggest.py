@@ -19,10 +19,12 @@ from fixstream.inference.earning import earned_weight, reciprocal_ranks
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.ranking import Question, Ranked, RankingWeights, rank
+from fixstream.inference.rule_trust import RuleTrust, has_reported
 from fixstream.inference.served import ErrorText, Prediction, Vectors
 from fixstream.runtime.clock import SystemClock
 from fixstream.schemas.enums import FixOrigin, LabelSource
 from fixstream.schemas.records import PUBLIC, Fix, Label, Labels, TriagedError
+from fixstream.triage.classify import classify
 from fixstream.triage.normalise import normalise
 from fixstream.triage.trace import parse_trace
 from fixstream.triage.triage import Triage
@@ -92,6 +94,7 @@ class Suggester:
         self._cache = cache
         self._config = config or SuggesterConfig()
         self._weights = self._config.weights
+        self.rule_trust = RuleTrust()
         # Kept to judge the learned part by, once somebody confirms a fix for one of them.
         self._inquiries: AnswerCache[str, Inquiry] = AnswerCache(
             SystemClock(), max_size=MAX_INQUIRIES, ttl_s=INQUIRY_TTL_S
@@ -108,7 +111,7 @@ class Suggester:
     def advise(self, key: AdviceKey, inquiry: Inquiry, prediction: Prediction | None) -> Advice:
         """The labels and fixes for an error; kept for the next one under the same key."""
         self._inquiries.put(inquiry.fingerprint, inquiry)
-        labels = merged_labels(inquiry.labels, prediction)
+        labels = merged_labels(self.rule_trust.weighed(inquiry.labels), prediction)
         ranked = self._ranked(inquiry, labels, prediction)
         good = [one for one in ranked if one.score >= self._config.min_confidence]
         advice = Advice(
@@ -144,6 +147,14 @@ class Suggester:
         self._weights = replace(self._config.weights, learned=earned_weight(trials))
         log.info("learned part judged", num_trials=len(trials), weight=self._weights.learned)
         return self._weights.learned
+
+    def note_reported(self, record: TriagedError) -> None:
+        """Lets the rules be measured by the labels that came with an error, if any did."""
+        reported = Labels(domain=record.domain, severity=record.severity, category=record.category)
+        if has_reported(reported):
+            event = replace(record.event, severity_hint=None, domain_hint=None)
+            ruled = classify(event, parse_trace(event.stack_trace or ""))
+            self.rule_trust.observe(ruled, reported)
 
     def forget_group(self, fingerprint: str) -> None:
         """Drops what is kept for a group, after feedback on it."""
