@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -100,13 +100,14 @@ class Moment:
 
 @dataclass(slots=True)
 class _Closed:
-    """What the lane hands out, until it is learnt; the rest is only counted."""
+    """What the lane hands out: batches wait here to be learnt, judged errors go on at once."""
 
+    on_triaged: Callable[[TriagedError], None]
     windows: deque[ClosedWindow] = field(default_factory=deque)
     num_dead_lettered: int = 0
 
     def triaged(self, record: TriagedError) -> None:
-        """Nobody is subscribed."""
+        self.on_triaged(record)
 
     def dead_letter(self, record: DeadLetterRecord) -> None:
         self.num_dead_lettered += 1
@@ -154,8 +155,6 @@ class ContinuousLearningSystem:
         self._store = FolderCheckpointStore(config.checkpoint_dir)
         self._evidence = Evidence()
         self._moments: deque[Moment] = deque(maxlen=MAX_MOMENTS)
-        self._closed = _Closed()
-        self._num_set_aside = 0
         self._saved: tuple[int, int] | None = None  # Steps and examples of the newest checkpoint.
         self._resources = ExitStack()
         self._key: SigningKey
@@ -291,8 +290,8 @@ class ContinuousLearningSystem:
     def load(self) -> bool:
         """Goes on from the newest checkpoint; False, and nothing changes, if there is none.
 
-        Fixes and feedback are no part of a checkpoint. Errors from `num_buffered` on were not
-        learnt yet.
+        Fixes, feedback and what the rules have earned are no part of a checkpoint; in production
+        they are no part of the trainer. Errors from `num_buffered` on were not learnt yet.
 
         Raises:
             ArtifactRejected: there are checkpoints, but none can be used.
@@ -310,7 +309,8 @@ class ContinuousLearningSystem:
     def _initialise(self, learner: Learner, position: Position, start: Start) -> None:
         config = self.config
         self._learner = learner
-        self._closed = _Closed()
+        self._closed = _Closed(self._suggester.note_reported)
+        self._num_set_aside = 0
         self._moments.clear()
         self._saved = None
         self._ledger = Ledger(position)

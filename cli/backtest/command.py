@@ -43,10 +43,6 @@ def backtest(
     Runs the same code as the services, with their settings, and reports how good the labels and
     the search for duplicates were, beside baselines that learnt in the same pass.
     """
-    from fixstream.runtime.logs import configure_logging
-    from fixstream.runtime.settings import LogSettings
-
-    configure_logging("backtest", LogSettings(level="WARNING"))
     _check_writable(report)
     with tempfile.TemporaryDirectory(prefix="fixstream-backtest-") as folder:
         result = _run(file, limit, Path(folder))

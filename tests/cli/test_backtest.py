@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -155,22 +154,12 @@ def test_a_fix_counts_only_once_it_is_known(tmp_path: Path) -> None:
     assert found["recall_at_1"] > 0.5
 
 
-@pytest.fixture
-def _logging_as_before() -> Iterator[None]:
-    """The command sets logging up for a process of its own."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-
-
 def run_command(*arguments: object) -> Result:
     """The command in this process, with a tiny model and without a terminal."""
     environment = {**TINY_ENVIRONMENT, "FIXSTREAM_TRAINER_MEMORY_PLACES": "16"}
     return CliRunner().invoke(app, ["backtest", *map(str, arguments)], env=environment)
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_the_command_writes_the_report_and_tells_of_bad_lines(tmp_path: Path) -> None:
     lines = history(40)
     file = write(tmp_path / "history.jsonl.gz", *lines[:10], "{no json", *lines[10:])
@@ -184,7 +173,6 @@ def test_the_command_writes_the_report_and_tells_of_bad_lines(tmp_path: Path) ->
     assert "severity: macro-F1" in result.stdout
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
