@@ -16,7 +16,7 @@ from itertools import pairwise
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from fixstream.runtime.settings import LogSettings
+from fixstream.runtime.settings import LogSettings, load_settings
 
 MASK = "***"
 
@@ -47,7 +47,7 @@ def configure_logging(service: str, settings: LogSettings | None = None) -> None
         service: Which of our services this is; stands in each line under `component`.
         settings: Level and format; None takes the defaults.
     """
-    settings = settings or LogSettings()
+    settings = settings or load_settings(LogSettings)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(service, settings))
     root = logging.getLogger()

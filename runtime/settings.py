@@ -7,7 +7,7 @@ was in it, because it may be a secret.
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -101,14 +101,18 @@ class LogSettings(ServiceSettings):
     """`auto` writes for people on a terminal and JSON lines elsewhere."""
 
 
-def load_settings(settings_type: type[T]) -> T:
+def load_settings(settings_type: type[T], **given: Any) -> T:
     """Reads the settings from the environment.
+
+    Args:
+        settings_type: Which settings.
+        given: Fields that are known already, whatever the environment says.
 
     Raises:
         Misconfigured: A variable is missing or wrong; the message names each one, in one line.
     """
     try:
-        return settings_type()
+        return settings_type(**given)
     except ValidationError as error:
         problems = [
             f"{_variable(settings_type, item['loc'])}: {_reason(item['msg'])}"

@@ -20,7 +20,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
-from fixstream.runtime.settings import KafkaSettings
+from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.topics_plan import (
     Difference,
     PlannedTopic,
@@ -81,7 +81,7 @@ def apply_topics(
         BrokerUnavailable: No broker answered in time.
         Misconfigured: Kafka refuses a topic; the message gives its reason.
     """
-    topics = topics or TopicsSettings()
+    topics = topics or load_settings(TopicsSettings)
     planned = (*plan_all(settings, topics), *extra)
     client = _admin(settings)
     deadline = time.monotonic() + timeout_s

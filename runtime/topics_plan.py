@@ -9,7 +9,7 @@ from datetime import timedelta
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from fixstream.runtime.settings import KafkaSettings, ServiceSettings
+from fixstream.runtime.settings import KafkaSettings, ServiceSettings, load_settings
 from fixstream.schemas.errors import Misconfigured
 from fixstream.schemas.topics import ALL_TOPICS, Topic
 
@@ -92,5 +92,5 @@ def plan_all(
     settings: KafkaSettings, topics: TopicsSettings | None = None
 ) -> tuple[PlannedTopic, ...]:
     """All of our topics as they should be."""
-    topics = topics or TopicsSettings()
+    topics = topics or load_settings(TopicsSettings)
     return tuple(plan_topic(topic, settings, topics) for topic in ALL_TOPICS)
