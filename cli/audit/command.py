@@ -5,20 +5,22 @@ from __future__ import annotations
 import typer
 
 from fixstream.cli.console import out
+from fixstream.cli.kafka_access import reachable_kafka
 
 
 def audit() -> None:
     """Account for every event: in a batch, collapsed, or dead-lettered; exit 1 if one is not."""
     from fixstream.cli.audit.reading import audit_topics
-    from fixstream.runtime.settings import KafkaSettings, load_settings
 
-    report = audit_topics(load_settings(KafkaSettings))
+    report = audit_topics(reachable_kafka())
     out.print(
         f"raw {report.num_raw}  triaged {report.num_triaged}  dead-lettered"
         f" {report.num_dead_lettered}  examples {report.num_batched}  collapsed"
         f" {report.num_collapsed}  batches {report.num_batches}  suggested"
         f" {report.num_suggested}  repeated {report.num_repeated}"
     )
+    if report.num_unreadable:
+        out.print(f"passed over {report.num_unreadable} messages that are none of ours")
     for fault in report.unaccounted:
         out.print(f"unaccounted: {fault}", markup=False)
     if not report.is_clean:

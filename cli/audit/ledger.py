@@ -34,6 +34,8 @@ class AuditReport:
     num_suggested: int
     num_repeated: int
     """Records that came more than once (after a crash); harmless, for ids recognise them."""
+    num_unreadable: int = 0
+    """Messages on our own topics that are none of ours; no event hides in them."""
     unaccounted: tuple[str, ...] = ()
     """One line for each fault; empty when every event is accounted for."""
 
@@ -88,6 +90,7 @@ class Ledger:
         self._ranges: dict[int, dict[tuple[int, int], TrainingBatch]] = defaultdict(dict)
         self._suggested: set[str] = set()
         self._num_repeated_batches = 0
+        self._num_unreadable = 0
 
     def add_triaged(self, partition: int, offset: int) -> None:
         """Notes that the event at these raw coordinates was triaged."""
@@ -109,6 +112,10 @@ class Ledger:
         """Notes that a suggestion for this event was published."""
         self._suggested.add(event_id)
 
+    def add_unreadable(self) -> None:
+        """Notes a message that is none of ours."""
+        self._num_unreadable += 1
+
     def report(self) -> AuditReport:
         """Balances the books."""
         faults: list[str] = []
@@ -124,6 +131,7 @@ class Ledger:
             num_batches=len(chosen),
             num_suggested=len(self._suggested),
             num_repeated=self._num_repeated(),
+            num_unreadable=self._num_unreadable,
             unaccounted=tuple(faults),
         )
 

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
+import structlog
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from fixstream.cli.audit.ledger import AuditReport, Ledger, PartitionSpan
@@ -21,7 +22,7 @@ from fixstream.runtime.kafka import (
 from fixstream.runtime.registry import make_codec
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.errors import BrokerUnavailable
+from fixstream.schemas.errors import BrokerUnavailable, DeadLetter
 from fixstream.schemas.records import SuggestedFix, TrainingBatch, TriagedError
 from fixstream.schemas.topics import (
     ERRORS_DLQ,
@@ -32,6 +33,8 @@ from fixstream.schemas.topics import (
     Topic,
 )
 from fixstream.streams.dead_letters import OFFSET_HEADER, PARTITION_HEADER, TOPIC_HEADER
+
+log = structlog.get_logger(__name__)
 
 REQUEST_TIMEOUT_S = 10.0
 IDLE_TIMEOUT_S = 20.0
@@ -52,7 +55,18 @@ def audit_topics(kafka: KafkaSettings, codec: Codec | None = None) -> AuditRepor
         ledger = Ledger(_raw_spans(consumer, kafka.topic(ERRORS_RAW)))
         for topic, enter in _entries(kafka, codec, ledger).items():
             for message in read_to_end(consumer, kafka.topic(topic)):
-                enter(message)
+                try:
+                    enter(message)
+                except (DeadLetter, KeyError, ValueError) as error:
+                    # What somebody else put there; it accounts for nothing, and hides nothing.
+                    ledger.add_unreadable()
+                    log.warning(
+                        "unreadable message",
+                        topic=message.topic(),
+                        partition=message.partition(),
+                        offset=message.offset(),
+                        reason=str(error),
+                    )
     finally:
         consumer.close()
     return ledger.report()
