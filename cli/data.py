@@ -13,6 +13,7 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fixstream.cli.console import err, out
+from fixstream.cli.kafka_access import reachable_kafka
 from fixstream.schemas.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -29,14 +30,13 @@ def emit(
 ) -> None:
     """Publish the errors of a history file as events; exit 1 if a line could not be used."""
     from fixstream.producers import publishing
-    from fixstream.runtime.settings import KafkaSettings, load_settings
 
     if rate is not None and rate <= 0:
         raise Misconfigured(f"--rate has to be above zero, not {rate}")
+    _require_readable(file)
+    kafka = reachable_kafka()
     with _progress_bar(file.name) as on_progress:
-        sent = publishing.emit(
-            file, rate, settings=load_settings(KafkaSettings), on_progress=on_progress
-        )
+        sent = publishing.emit(file, rate, settings=kafka, on_progress=on_progress)
     _conclude("events", sent)
 
 
@@ -48,9 +48,10 @@ def import_(
 ) -> None:
     """Publish the fixes of a file, or the starter set; exit 1 if a line could not be used."""
     from fixstream.producers import publishing
-    from fixstream.runtime.settings import KafkaSettings, load_settings
 
-    kafka = load_settings(KafkaSettings)
+    if file is not None:
+        _require_readable(file)
+    kafka = reachable_kafka()
     with _solution_files(file) as files:
         for path in files:
             with _progress_bar(path.name) as on_progress:
@@ -65,6 +66,14 @@ def _solution_files(file: Path | None) -> Iterator[list[Path]]:
         return
     with resources.as_file(resources.files("fixstream.inference") / "starter") as folder:
         yield sorted(folder.glob("*.jsonl"))
+
+
+def _require_readable(file: Path) -> None:
+    """Tells of a mistyped file before anybody waits for Kafka."""
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise Misconfigured(f"{file}: {error.strerror}") from None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fixstream.cli.console import out
+from fixstream.cli.kafka_access import reachable_kafka
 from fixstream.schemas.errors import FixstreamError, Misconfigured
 
 if TYPE_CHECKING:
@@ -37,11 +38,10 @@ def list_(
     limit: Limit = 100,
 ) -> None:
     """List dead letters: coordinates, class, attempts, origin and reason; never the content."""
-    from fixstream.runtime.settings import KafkaSettings, load_settings
     from fixstream.streams.replay import list_dead_letters
 
     wanted = _filter(error_class, partition, since, until, reason)
-    for letter in list_dead_letters(load_settings(KafkaSettings), wanted, limit):
+    for letter in list_dead_letters(reachable_kafka(), wanted, limit):
         out.print(_line(letter), markup=False)
 
 
@@ -54,11 +54,10 @@ def show(
     ] = False,
 ) -> None:
     """Show one dead letter; its content as scrubbed text unless --raw is given."""
-    from fixstream.runtime.settings import KafkaSettings, load_settings
     from fixstream.streams.replay import show_dead_letter
     from fixstream.triage.scrub import Scrubber
 
-    letter = show_dead_letter(load_settings(KafkaSettings), partition, offset)
+    letter = show_dead_letter(reachable_kafka(), partition, offset)
     if letter is None:
         raise FixstreamError(f"no dead letter at partition {partition}, offset {offset}")
     if raw:
@@ -82,11 +81,10 @@ def replay(
     ] = False,
 ) -> None:
     """Send dead letters back to errors.raw; those with too many attempts stay."""
-    from fixstream.runtime.settings import KafkaSettings, load_settings
     from fixstream.streams.replay import replay_dead_letters
 
     report = replay_dead_letters(
-        load_settings(KafkaSettings),
+        reachable_kafka(),
         _filter(error_class, partition, since, until, reason),
         limit=limit,
         is_dry_run=is_dry_run,

@@ -10,15 +10,19 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from fixstream.cli.console import out
 from fixstream.schemas.errors import FixstreamError, Misconfigured
+
+if TYPE_CHECKING:
+    from fixstream.runtime.settings import ServiceSettings
 
 FREE_DISK_WARNING_GB = 5
 KAFKA_TIMEOUT_S = 5.0
@@ -79,32 +83,65 @@ def check_machine() -> Finding:
 
 def check_parts() -> Finding:
     """Which parts have what they need installed."""
-    missing = {
-        part: [module for module in modules if importlib.util.find_spec(module) is None]
-        for part, modules in PARTS_NEED.items()
-    }
-    lacking = {part: modules for part, modules in missing.items() if modules}
+    lacking = _lacking_modules()
     if not lacking:
         return Finding("parts", Verdict.OK, "all are installed")
     told = "; ".join(f"{part} lacks {', '.join(names)}" for part, names in lacking.items())
     return Finding("parts", Verdict.WARNING, told)
 
 
-def check_settings() -> Finding:
-    """Whether every service's settings can be read."""
-    from fixstream.runtime.settings import KafkaSettings, LogSettings, load_settings
+def _lacking_modules() -> dict[str, list[str]]:
+    """The modules that are not installed, by the part that needs them."""
+    missing = {
+        part: [module for module in modules if importlib.util.find_spec(module) is None]
+        for part, modules in PARTS_NEED.items()
+    }
+    return {part: modules for part, modules in missing.items() if modules}
 
-    try:
-        load_settings(LogSettings)
-        kafka = load_settings(KafkaSettings)
-    except Misconfigured as error:
-        return Finding("settings", Verdict.FAILED, str(error))
+
+def check_settings() -> Finding:
+    """Whether the settings of all that is installed can be read."""
+    from fixstream.runtime.settings import KafkaSettings, load_settings
+
+    problems = []
+    for settings_type in _settings_types():
+        try:
+            load_settings(settings_type)
+        except Misconfigured as error:
+            problems.append(str(error))
+    if problems:
+        return Finding("settings", Verdict.FAILED, "; ".join(problems))
+    kafka = load_settings(KafkaSettings)
     registry = kafka.schema_registry_url or "none (single-object encoding)"
     return Finding(
         "settings",
         Verdict.OK,
         f"brokers {kafka.bootstrap_servers}, prefix {kafka.topic_prefix}, registry {registry}",
     )
+
+
+def _settings_types() -> Iterator[type[ServiceSettings]]:
+    from fixstream.runtime.settings import KafkaSettings, LogSettings
+    from fixstream.runtime.topics_plan import TopicsSettings
+
+    yield from (LogSettings, KafkaSettings, TopicsSettings)
+    lacking = _lacking_modules()
+    if "broker" not in lacking:
+        from fixstream.runtime.broker import BrokerSettings
+
+        yield BrokerSettings
+    if "streams" not in lacking:
+        from fixstream.streams.settings import StreamsSettings
+
+        yield StreamsSettings
+    if "trainer" not in lacking:
+        from fixstream.trainer.settings import LearningSettings, TrainerSettings
+
+        yield from (LearningSettings, TrainerSettings)
+    if "inference" not in lacking:
+        from fixstream.inference.settings import InferenceSettings
+
+        yield InferenceSettings
 
 
 def check_kafka() -> Finding:
@@ -128,7 +165,10 @@ def check_rest() -> Finding:
     from fixstream.inference.settings import InferenceSettings
     from fixstream.runtime.settings import load_settings
 
-    settings = load_settings(InferenceSettings)
+    try:
+        settings = load_settings(InferenceSettings)
+    except Misconfigured as error:
+        return Finding("inference", Verdict.WARNING, f"where it listens cannot be read: {error}")
     url = f"http://{settings.host}:{settings.port}/readyz"
     try:
         response = httpx.get(url, timeout=REST_TIMEOUT_S)

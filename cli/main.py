@@ -7,8 +7,11 @@ Faust. Nothing is computed here.
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from fixstream.cli import crawl, data, dead_letters, doctor, operate, services, texts
 from fixstream.cli.audit.command import audit
@@ -43,6 +46,25 @@ app.command("audit")(audit)
 app.command("backtest")(backtest)
 app.command("doctor")(doctor.doctor)
 
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"fixstream {version('fixstream')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    is_version_asked: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Turns the errors that services emit into fixes that they can subscribe to."""
+
+
 EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
 EXIT_INTERRUPTED = 130
@@ -52,7 +74,10 @@ def main() -> None:
     """Runs the command line; the entry point of the `fixstream` script."""
     try:
         _configure_logging()
-        app()
+        # Not standalone: typer would answer a mistake with a box of several lines.
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        _refuse(error)
     except Misconfigured as error:
         _fail(error, EXIT_MISCONFIGURED)
     except FixstreamError as error:
@@ -67,6 +92,13 @@ def _configure_logging() -> None:
     is_asked = "level" in settings.model_fields_set
     quiet = settings.model_copy(update={"level": "WARNING"})
     configure_logging("cli", settings if is_asked else quiet)
+
+
+def _refuse(error: TyperException) -> None:
+    message = " ".join(error.format_message().split())
+    if message:  # Without a command typer has shown the help already, and has no more to say.
+        typer.secho(f"fixstream: {message}", fg=typer.colors.RED, err=True)
+    sys.exit(error.exit_code)
 
 
 def _fail(error: FixstreamError, status: int) -> None:

@@ -17,13 +17,35 @@ WATCH_INTERVAL_S = 0.5
 
 topics = typer.Typer(help="Create and check the topics.", no_args_is_help=True)
 
+MAX_PORT = 65_535
+
 DataDir = Annotated[Path, typer.Option("--data", help="Folder for all that is kept.")]
+# The settings' own variables count here too: the messages about taken ports name them.
+RestPort = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        help="Port of REST and the web page.",
+        min=1,
+        max=MAX_PORT,
+        envvar="FIXSTREAM_INFERENCE_PORT",
+    ),
+]
+KafkaPort = Annotated[
+    int,
+    typer.Option(
+        help="Port of the embedded broker, loopback only; 0 takes a free one.",
+        min=0,
+        max=MAX_PORT,
+        envvar="FIXSTREAM_BROKER_PORT",
+    ),
+]
 
 
 def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    port: Annotated[int, typer.Option(help="Port of REST and the web page.")] = 8080,
-    kafka_port: Annotated[int, typer.Option(help="Port of the embedded broker.")] = 9092,
+    port: RestPort = 8080,
+    kafka_port: KafkaPort = 9092,
 ) -> None:
     """Run broker, processor, trainer and inference on this machine until Ctrl-C.
 
@@ -56,15 +78,16 @@ def up(
 
 def broker(
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    port: Annotated[int, typer.Option(help="Port to listen on, loopback only.")] = 9092,
+    port: KafkaPort = 9092,
 ) -> None:
     """Run the embedded Kafka alone until Ctrl-C."""
     from fixstream.cli.deployment import DownloadLines
     from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker
+    from fixstream.runtime.settings import load_settings
     from fixstream.runtime.stopping import StopSignal
     from fixstream.schemas.errors import StartFailed
 
-    settings = BrokerSettings(data_folder=data_dir.absolute() / "kafka", port=port)
+    settings = load_settings(BrokerSettings, data_folder=data_dir.absolute() / "kafka", port=port)
     with StopSignal() as stop, EmbeddedBroker(settings, progress=DownloadLines(tell)) as running:
         out.print(f"Kafka is up: {running.bootstrap_servers}")
         while not stop.wait(WATCH_INTERVAL_S):

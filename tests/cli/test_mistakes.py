@@ -1,0 +1,97 @@
+"""A mistake ends in one clear line on standard error and a status that is not 0."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fixstream.cli.main import app
+
+COMMAND = [sys.executable, "-m", "fixstream.cli"]
+NOWHERE = {"FIXSTREAM_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+
+def mistake(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """The one line that a command ends with."""
+    ran = subprocess.run(
+        [*COMMAND, *arguments],
+        env={**os.environ, **NOWHERE, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode in (1, 2)
+    assert ran.stdout == ""
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("fixstream: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nonsense"], "nonsense"),
+        (["emit"], "Missing argument"),
+        (["emit", "x.jsonl", "--rate", "fast"], "--rate"),
+        (["emit", "no-such-file.jsonl"], "no-such-file.jsonl: No such file"),
+        (["solutions", "import", "no-such-file.jsonl"], "no-such-file.jsonl: No such file"),
+        (["up", "--port", "70000"], "--port"),
+        (["up", "--kafka-port", "-1"], "--kafka-port"),
+        (["broker", "--port", "70000"], "--port"),
+    ],
+)
+def test_what_was_typed_wrong(arguments: list[str], told: str) -> None:
+    assert told in mistake(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("variable", "arguments"),
+    [
+        ("FIXSTREAM_LOG_LEVEL", ["schemas", "check"]),
+        ("FIXSTREAM_BROKER_HEAP_MB", ["broker"]),
+        ("FIXSTREAM_BROKER_PORT", ["broker"]),
+        ("FIXSTREAM_INFERENCE_PORT", ["up"]),
+    ],
+)
+def test_what_was_set_wrong(variable: str, arguments: list[str]) -> None:
+    assert variable in mistake(*arguments, environment={variable: "wrong"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments", [["emit", "{file}"], ["solutions", "import", "{file}"], ["dlq", "list"], ["audit"]]
+)
+def test_no_kafka_is_told_at_once_and_not_in_the_words_of_a_library(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_text('{"event_id": "a", "service": "s", "message": "m"}\n', encoding="utf-8")
+    line = mistake(*(argument.format(file=file) for argument in arguments))
+    assert "no Kafka answered at 127.0.0.1:1" in line
+
+
+@pytest.mark.kafka
+def test_a_wrong_setting_of_the_topics_is_told_in_one_line(kafka_session: str) -> None:
+    environment = {
+        "FIXSTREAM_BOOTSTRAP_SERVERS": kafka_session,
+        "FIXSTREAM_TOPICS_PARTITIONS": "many",
+    }
+    line = mistake("topics", "apply", environment=environment)
+    assert "FIXSTREAM_TOPICS_PARTITIONS" in line
+
+
+def test_without_a_command_the_help_is_all() -> None:
+    ran = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
+    assert "Usage" in ran.stdout
+    assert ran.stderr == ""
+
+
+def test_the_version_can_be_asked_for() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert shown.exit_code == 0
+    assert shown.output.startswith("fixstream ")
