@@ -54,7 +54,7 @@ class _Resolved:
     """A fix on its way into the knowledge base."""
 
     at: datetime
-    number: int
+    line_number: int
     solution: Solution
     fingerprint: str
 
@@ -196,7 +196,7 @@ class Backtest:
         event = record.event
         resolved = _Resolved(
             record.resolved_at or event.occurred_at,
-            self._num_records + len(self._waiting),
+            record.line_number,
             _solution(record, answer),
             answer.triage.fingerprint,
         )
@@ -210,8 +210,8 @@ class Backtest:
                 self._system.add_solution(solution)
             self._system.feedback(
                 FixFeedback(
-                    feedback_id=f"{SUBMITTER}-{resolved.number}",
-                    error_id=f"{SUBMITTER}-{resolved.number}",
+                    feedback_id=f"{SUBMITTER}-{resolved.line_number}",
+                    error_id=f"{SUBMITTER}-{resolved.line_number}",
                     solution_id=solution.solution_id,
                     solution_worked=True,
                     submitted_at=resolved.at,
