@@ -43,6 +43,7 @@ SOURCE = EventSource.REDDIT
 _REMOVED = frozenset({"[deleted]", "[removed]"})
 _OVERLAP_S = 24 * 3600
 """How far each run looks back: a post that moderators let through appears among older ones."""
+_PAGE_SIZE = 100
 _CHECK_EVERY_S = 24 * 3600
 _MAX_CHECKED = 100
 _MAX_COMMENT_LISTS = 25
@@ -88,13 +89,15 @@ class RedditSource:
             HostBusy, HostFailed, Refused, Gone: As the client raises them.
         """
         client, since, limit = self._client, trail.since, self._config.max_posts
+        if not trail.ids(""):  # A first run takes what stands on the first page, however old.
+            since, limit = 0, min(limit, _PAGE_SIZE)
         listed = await self._off_loop(lambda: client.new_posts(query, since, limit))
         newest = since
         for fields in reversed(listed):
             harvest, created_at = self._found(fields, trail)
             newest = max(newest, created_at)
             yield harvest
-        trail.since = max(since, newest - _OVERLAP_S)
+        trail.since = max(trail.since, newest - _OVERLAP_S)
         yield Harvest()
         async for harvest in self._look_after(trail):
             yield harvest

@@ -107,6 +107,12 @@ class BoundedRequestor(prawcore.Requestor):  # type: ignore[misc,unused-ignore]
             raise HostBusy(HOST, self._not_before or self._clock.now(), "too many requests")
         if remaining is not None and remaining < 1:
             self._pause(reset_s or _DEFAULT_PAUSE_S)
+        if response.status_code == 200 and not response.content:
+            REQUESTS.labels(HOST, "failed").inc()
+            raise HostFailed(f"{HOST} sent an empty answer")
+        if response.status_code == 401 and not response.url.endswith("/access_token"):
+            # praw would ask for a new token after seconds of sleep; a new client does so at once.
+            raise HostFailed(f"{HOST} does not take its own token any more")
         if response.status_code >= 500:
             REQUESTS.labels(HOST, "failed").inc()
             raise HostFailed(f"{HOST} answered {response.status_code}")
@@ -181,6 +187,9 @@ class RedditClient:
     def _call(self, read: Callable[[], T]) -> T:
         try:
             return read()
+        except HostFailed:
+            self._reddit = None
+            raise
         except (prawcore.NotFound, prawcore.Redirect) as problem:
             raise Gone(f"{HOST} has no such place ({type(problem).__name__})") from None
         except (prawcore.ServerError, prawcore.RequestException, prawcore.BadJSON) as problem:
@@ -201,6 +210,8 @@ def _fields(thing: Any) -> Fields:
     for name in ("author", "subreddit"):
         if fields.get(name) is not None:
             fields[name] = str(fields[name])
+    if fields.get("author") == "[deleted]":
+        fields["author"] = None
     return fields
 
 

@@ -8,56 +8,84 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_SOURCE_CHARS = 400_000
 """A longer text is cut before it is read."""
 FENCE = "```"
 
-_BLOCK_TAGS = frozenset(
-    [
-        "p",
-        "div",
-        "br",
-        "li",
-        "ul",
-        "ol",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "tr",
-        "table",
-        "blockquote",
-        "hr",
-        "section",
-        "details",
-        "summary",
-        "dd",
-        "dt",
-    ]
-)
+_PARAGRAPH_TAGS = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "hr", "table"})
+_LINE_TAGS = frozenset({"br", "div", "li", "ul", "ol", "tr", "dt", "dd", "section", "details"})
 _HIDDEN_TAGS = frozenset({"script", "style", "template", "svg"})
 _TAG_NAME = re.compile(r"</?([A-Za-z][A-Za-z0-9-]{0,20})")
 _SPACES = re.compile(r"[ \t\r\n\f\v]+")
-_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
+_BLANK_LINES = re.compile(r"\n\n\n+")
+_FENCE_MARK = re.compile(r" {0,3}(`{3,10}|~{3,10})")
 _INDENT = re.compile(r"(?: {4}|\t)")
 
 
 @dataclass(frozen=True, slots=True)
-class RichText:
-    """A text and the code in it."""
+class Piece:
+    """A stretch of prose, or one code block."""
 
     text: str
-    """Everything, code blocks between fences."""
-    code_blocks: tuple[str, ...] = ()
+    is_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RichText:
+    """A text, its code told apart from its prose."""
+
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Everything, code blocks between fences."""
+        return _joined(self.pieces)
+
+    @property
+    def code_blocks(self) -> tuple[str, ...]:
+        """The code alone."""
+        return tuple(piece.text for piece in self.pieces if piece.is_code)
 
     def without(self, code_block: str) -> str:
         """The text less one of its code blocks."""
-        return _tidied(self.text.replace(_fenced(code_block), "\n", 1))
+        left_out = Piece(code_block, is_code=True)
+        return _joined(piece for piece in self.pieces if piece != left_out)
+
+
+def _joined(pieces: Iterable[Piece]) -> str:
+    shown = (f"{FENCE}\n{one.text}\n{FENCE}" if one.is_code else one.text for one in pieces)
+    return "\n\n".join(shown)
+
+
+class _Writing:
+    """Collects pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Piece] = []
+        self._prose: list[str] = []
+
+    def prose(self, text: str) -> None:
+        self._prose.append(text)
+
+    def code(self, text: str) -> None:
+        self._end_prose()
+        text = text.replace("\r\n", "\n").strip("\n").rstrip()
+        if text:
+            self._pieces.append(Piece(text, is_code=True))
+
+    def result(self) -> RichText:
+        self._end_prose()
+        return RichText(tuple(self._pieces))
+
+    def _end_prose(self) -> None:
+        lines = [line.rstrip() for line in "".join(self._prose).split("\n")]
+        text = _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+        if text:
+            self._pieces.append(Piece(text))
+        self._prose = []
 
 
 def text_of_html(source: str) -> RichText:
@@ -73,48 +101,61 @@ def text_of_html(source: str) -> RichText:
 
 def text_of_markdown(source: str) -> RichText:
     """The text of a Markdown post: fenced and indented code told apart, HTML comments left out."""
-    lines = _without_comments(source[:MAX_SOURCE_CHARS]).replace("\r\n", "\n").split("\n")
-    parts: list[str] = []
-    blocks: list[str] = []
-    code: list[str] | None = None
-    fence = ""
-    for line in lines:
-        mark = line.lstrip()[:3]
-        if code is not None and (mark == fence if fence else not _is_indented(line)):
-            _close(code, blocks, parts)
-            code, is_fence, fence = None, bool(fence), ""
-            if is_fence:
-                continue
-        if code is not None:
-            code.append(line if fence else _INDENT.sub("", line, count=1))
-        elif mark in {FENCE, "~~~"}:
-            code, fence = [], mark
-        elif _INDENT.match(line) and line.strip() and (not parts or not parts[-1].strip()):
-            code = [_INDENT.sub("", line, count=1)]
+    source = _without_comments(source[:MAX_SOURCE_CHARS]).replace("\r\n", "\n")
+    reading = _MarkdownReading()
+    for line in source.split("\n"):
+        reading.line(line)
+    return reading.result()
+
+
+class _MarkdownReading:
+    """What has been read of one post."""
+
+    def __init__(self) -> None:
+        self._writing = _Writing()
+        self._code: list[str] | None = None
+        self._fence = ""
+        self._is_after_blank = True
+
+    def line(self, line: str) -> None:
+        if self._code is None:
+            self._prose_line(line)
+        elif self._fence:
+            if line.strip().startswith(self._fence) and not line.strip().strip(self._fence[0]):
+                self._end_code()
+            else:
+                self._code.append(line)
+        elif line.strip() and not _INDENT.match(line):
+            self._end_code()
+            self._prose_line(line)
         else:
-            parts.append(line)
-    if code is not None:
-        _close(code, blocks, parts)
-    return RichText(_tidied("\n".join(parts)), tuple(blocks))
+            self._code.append(_INDENT.sub("", line, count=1))
 
+    def result(self) -> RichText:
+        self._end_code()
+        return self._writing.result()
 
-def _is_indented(line: str) -> bool:
-    return not line.strip() or _INDENT.match(line) is not None
+    def _prose_line(self, line: str) -> None:
+        fence = _FENCE_MARK.match(line)
+        if fence:
+            self._code, self._fence = [], fence[1]
+        elif self._is_after_blank and line.strip() and _INDENT.match(line):
+            self._code, self._fence = [_INDENT.sub("", line, count=1)], ""
+        else:
+            self._writing.prose(line + "\n")
+            self._is_after_blank = not line.strip()
 
-
-def _close(code: list[str], blocks: list[str], parts: list[str]) -> None:
-    block = "\n".join(code).strip("\n").rstrip()
-    if block:
-        blocks.append(block)
-        parts.append(_fenced(block))
+    def _end_code(self) -> None:
+        if self._code is not None:
+            self._writing.code("\n".join(self._code))
+        self._code, self._is_after_blank = None, True
 
 
 class _HtmlReading:
     """What has been read of one fragment."""
 
     def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._blocks: list[str] = []
+        self._writing = _Writing()
         self._code: list[str] | None = None
         self._hidden = ""
 
@@ -127,10 +168,8 @@ class _HtmlReading:
         elif self._code is not None:
             if name == "br":
                 self._code.append("\n")
-        elif name == "code":
-            self._parts.append("`")
-        elif name in _BLOCK_TAGS:
-            self._parts.append("\n- " if name == "li" and not is_end else "\n")
+        else:
+            self._writing.prose(_mark(name, is_end))
 
     def data(self, text: str) -> None:
         if self._hidden:
@@ -138,17 +177,27 @@ class _HtmlReading:
         if self._code is not None:
             self._code.append(text)
         else:
-            self._parts.append(_SPACES.sub(" ", text))
+            self._writing.prose(_SPACES.sub(" ", text))
 
     def result(self) -> RichText:
         self._end_code()
-        return RichText(_tidied("".join(self._parts)), tuple(self._blocks))
+        return self._writing.result()
 
     def _end_code(self) -> None:
         if self._code is not None:
-            code = ["".join(self._code).replace("\r\n", "\n")]
-            _close(code, self._blocks, self._parts)
+            self._writing.code("".join(self._code))
         self._code = None
+
+
+def _mark(name: str, is_end: bool) -> str:
+    """What stands for a tag in plain text."""
+    if name == "code":
+        return "`"
+    if name == "li" and not is_end:
+        return "\n- "
+    if name in _PARAGRAPH_TAGS:
+        return "\n\n"
+    return "\n" if name in _LINE_TAGS else ""
 
 
 def _tokens(source: str) -> Iterator[tuple[str, bool, str]]:
@@ -184,12 +233,3 @@ def _without_comments(source: str) -> str:
         kept.append(source[position:start])
         position = end + 3
     return "".join((*kept, source[position:]))
-
-
-def _fenced(block: str) -> str:
-    return f"\n{FENCE}\n{block}\n{FENCE}\n"
-
-
-def _tidied(text: str) -> str:
-    """Without spaces at the ends of prose lines and without runs of blank lines."""
-    return _BLANK_LINES.sub("\n\n", text.replace(" \n", "\n").replace("\n ", "\n ")).strip()
