@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,11 +15,32 @@ from typing import Any
 from fixstream.schemas import limits
 from fixstream.schemas.errors import InvalidRecord, TooLarge
 
-Check = Callable[[Any, str], None]
+Refusal = Callable[[Any, str], None]
 """Checks a value; the second argument is where it stands, as `TriagedError.event.service`.
 
 Raises InvalidRecord, or TooLarge where a text or a list is over its limit.
 """
+
+Fits = Callable[[Any], bool]
+"""Tells at a glance that a value is fine. False means nothing: then the refusal looks closely."""
+
+
+def _unsure(value: Any) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A rule: quick to say yes, for nearly every value is fine, and exact when it says no."""
+
+    refuse: Refusal
+    fits: Fits = _unsure
+
+    def __call__(self, value: Any, where: str) -> None:
+        """Checks a value, as `Refusal` tells."""
+        if not self.fits(value):
+            self.refuse(value, where)
+
 
 MAX_INT = 2**31 - 1
 MAX_LONG = 2**63 - 1
@@ -40,7 +62,10 @@ def text(max_chars: int, *, min_chars: int = 0) -> Check:
             raise TooLarge(f"{where} has {len(value)} characters; the limit is {max_chars}")
         refuse_unless(value.isascii() or _has_bytes(value), where, "cannot be written as UTF-8")
 
-    return check
+    def fits(value: Any) -> bool:
+        return type(value) is str and min_chars <= len(value) <= max_chars and value.isascii()
+
+    return Check(check, fits)
 
 
 def _has_bytes(value: str) -> bool:
@@ -58,18 +83,25 @@ def or_none(check: Check) -> Check:
         if value is not None:
             check(value, where)
 
-    return checked
+    inner = check.fits
+    return Check(checked, lambda value: value is None or inner(value))
 
 
-def time(value: Any, where: str) -> None:
-    """A time with its zone."""
+def _time(value: Any, where: str) -> None:
     refuse_unless(isinstance(value, datetime), where, "is not a time")
     refuse_unless(value.tzinfo is not None, where, "has no time zone")
 
 
-def flag(value: Any, where: str) -> None:
-    """True or False, and no number for them."""
+time = Check(_time, lambda value: type(value) is datetime and value.tzinfo is not None)
+"""A time with its zone."""
+
+
+def _flag(value: Any, where: str) -> None:
     refuse_unless(isinstance(value, bool), where, "is neither true nor false")
+
+
+flag = Check(_flag)
+"""True or False, and no number for them."""
 
 
 def whole(minimum: int, maximum: int = MAX_LONG) -> Check:
@@ -79,7 +111,7 @@ def whole(minimum: int, maximum: int = MAX_LONG) -> Check:
         refuse_unless(isinstance(value, int), where, "is not a whole number")
         refuse_unless(minimum <= value <= maximum, where, f"is below {minimum} or too large")
 
-    return check
+    return Check(check)
 
 
 def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
@@ -90,18 +122,18 @@ def number(minimum: float = -math.inf, maximum: float = math.inf) -> Check:
         refuse_unless(math.isfinite(value), where, "is not finite")
         refuse_unless(minimum <= value <= maximum, where, f"is not in {minimum}..{maximum}")
 
-    return check
+    return Check(check)
 
 
 def symbol(symbols: type[StrEnum]) -> Check:
     """A symbol of a vocabulary, as a member or as plain text."""
     known = frozenset(str(member) for member in symbols)
+    rule = f"is not one of {', '.join(symbols)}"
 
     def check(value: Any, where: str) -> None:
-        is_known = isinstance(value, str) and value in known
-        refuse_unless(is_known, where, f"is not one of {', '.join(symbols)}")
+        refuse_unless(isinstance(value, str) and value in known, where, rule)
 
-    return check
+    return Check(check, lambda value: type(value) is symbols)
 
 
 def exact_bytes(num_bytes: int) -> Check:
@@ -111,7 +143,7 @@ def exact_bytes(num_bytes: int) -> Check:
         is_right = isinstance(value, bytes) and len(value) == num_bytes
         refuse_unless(is_right, where, f"is not {num_bytes} bytes")
 
-    return check
+    return Check(check)
 
 
 def each(check: Check, max_items: int) -> Check:
@@ -124,7 +156,7 @@ def each(check: Check, max_items: int) -> Check:
         for index, item in enumerate(items):
             check(item, f"{where}[{index}]")
 
-    return check_all
+    return Check(check_all)
 
 
 def mapping(check_key: Check, check: Check) -> Check:
@@ -137,4 +169,13 @@ def mapping(check_key: Check, check: Check) -> Check:
         for index, value in enumerate(items.values()):
             check(value, f"{where} value [{index}]")
 
-    return check_all
+    def fits(items: Any) -> bool:
+        if type(items) is not dict:
+            return False
+        return not items or (
+            len(items) <= limits.MAX_ATTRIBUTES
+            and all(map(check_key.fits, items))
+            and all(map(check.fits, items.values()))
+        )
+
+    return Check(check_all, fits)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from fixstream.schemas import checks, limits
@@ -42,6 +44,7 @@ from fixstream.schemas.records import (
     TriagedError,
 )
 
+_Field = tuple[str, Check]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ED25519_SIGNATURE_BYTES = 64
 
@@ -53,7 +56,8 @@ def validate(record: Record) -> None:
         InvalidRecord: A rule is broken; the message names the field.
         TooLarge: A text or a list is over its limit.
     """
-    _record(type(record))(record, type(record).__name__)
+    record_type: type = type(record)
+    _record(record_type)(record, record_type.__name__)
 
 
 def _label(values: type[StrEnum]) -> Check:
@@ -61,19 +65,29 @@ def _label(values: type[StrEnum]) -> Check:
         _record(Label)(value, where)
         checks.symbol(values)(value.value, f"{where}.value")
 
-    return check
+    return Check(check)
 
 
+@cache
 def _record(record_type: type) -> Check:
     def check(record: Any, where: str) -> None:
         checks.refuse_unless(type(record) is record_type, where, f"is not a {record_type.__name__}")
-        for name, rule in _RULES[record_type].items():
-            rule(getattr(record, name), f"{where}.{name}")
+        values_of, rules = _fields(record_type)
+        for (name, rule), value in zip(rules, values_of(record), strict=True):
+            if not rule.fits(value):
+                rule.refuse(value, f"{where}.{name}")
         whole_rule = _WHOLE_RULES.get(record_type)
         if whole_rule is not None:
             whole_rule(record, where)
 
-    return check
+    return Check(check)
+
+
+@cache
+def _fields(record_type: type) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[_Field, ...]]:
+    """What gives the values of a record's fields, and the names and rules to go with them."""
+    rules = _RULES[record_type]
+    return attrgetter(*rules), tuple(rules.items())
 
 
 def _range(record: OffsetRange, where: str) -> None:

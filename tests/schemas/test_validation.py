@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from fixstream.schemas import limits
+from fixstream.schemas import checks, limits
+from fixstream.schemas.enums import Domain
 from fixstream.schemas.errors import InvalidRecord, TooLarge
 from fixstream.schemas.records import Label, OffsetRange, Origin, Record
 from fixstream.schemas.validation import validate
@@ -147,3 +149,30 @@ def test_a_refusal_does_not_quote_the_value() -> None:
     with pytest.raises(InvalidRecord) as refused:
         validate(broken(EVENT, source="hunter2"))
     assert "hunter2" not in str(refused.value)
+
+
+RULES = {
+    "text": checks.text(5, min_chars=1),
+    "nullable text": checks.or_none(checks.text(5)),
+    "time": checks.time,
+    "symbol": checks.symbol(Domain),
+    "mapping": checks.mapping(checks.text(3, min_chars=1), checks.text(3)),
+    "flag": checks.flag,
+    "number": checks.number(0.0, 1.0),
+}
+VALUES = st.one_of(
+    st.none(),
+    st.text(max_size=8),
+    st.sampled_from(["\ud800", Domain.CLOUD, "cloud", 1, True, 0.5, b"x"]),
+    st.datetimes(),
+    st.datetimes(timezones=st.just(UTC)),
+    st.dictionaries(st.text(max_size=4), st.text(max_size=4) | st.integers()),
+    st.just({str(number): "" for number in range(100)}),
+)
+
+
+@given(st.sampled_from(sorted(RULES)), VALUES)
+def test_a_glance_never_passes_what_a_close_look_refuses(name: str, value: Any) -> None:
+    rule = RULES[name]
+    if rule.fits(value):
+        rule.refuse(value, "here")
