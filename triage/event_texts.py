@@ -38,6 +38,11 @@ def other_texts(event: ErrorEvent) -> list[str]:
     ]
 
 
+def may_be_secret(name: str) -> bool:
+    """Tells whether an attribute's name says anything about a secret."""
+    return judge(name[-120:]).trust is not Trust.NONE
+
+
 def _attributes(names: Sequence[str], texts: Sequence[str]) -> Mapping[str, str]:
     clean: dict[str, str] = {}
     for name, text in zip(names, texts, strict=True):

@@ -9,11 +9,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from fixstream.schemas.records import ErrorEvent, Labels
 from fixstream.triage.classify import classify
-from fixstream.triage.event_texts import NUM_MAIN, main_texts, other_texts, with_texts
+from fixstream.triage.event_texts import (
+    NUM_MAIN,
+    main_texts,
+    may_be_secret,
+    other_texts,
+    with_texts,
+)
 from fixstream.triage.fingerprint import FINGERPRINT_VERSION, fingerprint
 from fixstream.triage.scrub import SCRUBBER_VERSION, Scrubber
 from fixstream.triage.title import title
@@ -52,29 +58,30 @@ class _Judgement(NamedTuple):
     trace: ParsedTrace | None
 
 
-_Key = tuple[str, str, str, str, str, str]
+_Key = tuple[str, ...]
+_V = TypeVar("_V")
 
 
-class _Recent:
-    """The judgements of the last clean errors: most errors of a stream repeat. Thread-safe."""
+class _Recent(Generic[_V]):
+    """What was found out about the last clean texts: most of a stream repeats. Thread-safe."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[_Key, _Judgement] = OrderedDict()
+        self._kept: OrderedDict[_Key, _V] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: _Key) -> _Judgement | None:
+    def get(self, key: _Key) -> _V | None:
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
             return found
 
-    def put(self, key: _Key, judgement: _Judgement) -> None:
+    def put(self, key: _Key, value: _V) -> None:
         if sum(map(len, key)) > _MAX_KEPT_CHARS:
             return
         with self._lock:
-            self._kept[key] = judgement
+            self._kept[key] = value
             if len(self._kept) > self._size:
                 self._kept.popitem(last=False)
 
@@ -108,19 +115,19 @@ class Triager:
     def __init__(self, scrubber: Scrubber | None = None, *, num_kept: int = 2048) -> None:
         """Stores the scrubber (None: one with default settings) and how many judgements to keep."""
         self._scrubber = scrubber or Scrubber()
-        self._recent = _Recent(num_kept)
+        self._recent: _Recent[_Judgement] = _Recent(num_kept)
+        self._clean: _Recent[bool] = _Recent(num_kept)
+        """The other texts of events, taken together, in which nothing was to scrub."""
 
     def triage(self, event: ErrorEvent) -> Triage:
         """Returns the judgement; never raises on any text."""
         event = _bounded(event)
         texts = main_texts(event)
-        key: _Key = (*texts, event.language or "")  # type: ignore[assignment]
+        key = (*texts, event.language or "")
         known = self._recent.get(key)
         if known is not None:
-            others = self._scrubber.scrub_texts(other_texts(event))
-            clean = with_texts(
-                event, [*texts, *others], language=known.language, scrubber=SCRUBBER_VERSION
-            )
+            texts += self._cleaned_others(event)
+            clean = with_texts(event, texts, language=known.language, scrubber=SCRUBBER_VERSION)
             return Triage(clean, known.fingerprint, known.title, known.labels, known.trace)
         all_clean = self._scrubber.scrub_texts([*texts, *other_texts(event)])
         judged = self._judge(event, all_clean)
@@ -131,6 +138,17 @@ class Triager:
                 _Judgement(language, judged.fingerprint, judged.title, judged.labels, judged.trace),
             )
         return judged
+
+    def _cleaned_others(self, event: ErrorEvent) -> list[str]:
+        texts = other_texts(event)
+        key = tuple(texts)
+        if self._clean.get(key):
+            return texts
+        clean = self._scrubber.scrub_texts(texts)
+        # An attribute may be secret by its name alone, and such a value must not stay here.
+        if clean is texts and not any(map(may_be_secret, event.attributes)):
+            self._clean.put(key, True)
+        return clean
 
     @staticmethod
     def _judge(event: ErrorEvent, clean: list[str]) -> Triage:

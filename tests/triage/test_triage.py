@@ -102,6 +102,23 @@ def test_it_remembers_no_secret() -> None:
     assert len(triager._recent._kept) == 1
 
 
+@pytest.mark.parametrize("name", ["password", "session_token"])
+def test_it_remembers_no_secret_of_an_attribute(name: str) -> None:
+    triager = Triager(SCRUBBER)
+    known = event(message="order failed", stack_trace=None)
+    for attributes in ({name: "swordfish"}, {"host": "node-1"}):
+        for _ in range(2):
+            triager.triage(replace(known, attributes=attributes))
+    ((*_, kept, value),) = triager._clean._kept
+    assert (kept, value) == ("host", "node-1")
+
+
+def test_half_a_surrogate_pair_breaks_nothing() -> None:
+    found = Triager(SCRUBBER).triage(event(message="lost \ud800 half", stack_trace=None))
+    assert found.event.message == "lost \ud800 half"
+    assert found.fingerprint
+
+
 @pytest.mark.parametrize(("size", "limit"), [(10, 100), (100, 100), (101, 100), (5000, 100)])
 def test_cut_keeps_head_and_tail(size: int, limit: int) -> None:
     text = "".join(chr(97 + place % 26) for place in range(size))

@@ -15,7 +15,15 @@ from typing import NamedTuple
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.checks import is_basic_credentials
 from fixstream.triage.secrets.keys import Trust, Verdict, judge
-from fixstream.triage.secrets.model import KEYED, LOOSE, PLACEHOLDER, Detector, Find, compile_bytes
+from fixstream.triage.secrets.model import (
+    KEYED,
+    LOOSE,
+    PLACEHOLDER,
+    UNGATED,
+    Detector,
+    Find,
+    compile_bytes,
+)
 
 _WORDS = (
     "pass|pwd|pswd|psw|pw|kennwort|senha|contrasena|mdp|secret|token|key|auth|cred|bearer|cvv|cvc|otp|"
@@ -199,7 +207,9 @@ def _find(text: bytes) -> Iterator[Find]:
             position = max(position, end)
 
 
-def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
+def _spaced(
+    prefix: str, gate: str, *, rank: int, sure: bool, signs: tuple[bytes, ...] = ()
+) -> Detector:
     """Makes a detector for a value that only white space divides from a telling word."""
     compiled = compile_bytes(prefix)
 
@@ -212,7 +222,7 @@ def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
             if sure or quoted or values.looks_random(value, 6):
                 yield Find(start, start + len(value), "password", rank)
 
-    return Detector("password", gate, find)
+    return Detector("password", gate, find, signs)
 
 
 _SPOKEN = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
@@ -246,7 +256,8 @@ def _find_near(text: bytes) -> Iterator[Find]:
             yield Find(whole.start(), whole.start() + len(value), "secret", LOOSE)
 
 
-_SPOKEN_GATE = r"(?i:passw|passphrase|pwd)"
+_TELLING_SIGNS = (b"passw", b"secret", b"token", b"key", b"credential", b"jwt", b"signature")
+_SPOKEN_SIGNS = (b"passw", b"passphrase", b"pwd", b"passcode")
 
 
 _OPTION = (
@@ -269,18 +280,26 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(_OPTION, " -p|redis-cli|ssh-keygen|ldap|snmp-server", rank=KEYED, sure=True),
-        _spaced(rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+", _SPOKEN_GATE, rank=KEYED, sure=True),
         _spaced(
-            rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
-            _SPOKEN_GATE,
+            rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+",
+            UNGATED,
             rank=KEYED,
             sure=True,
+            signs=_SPOKEN_SIGNS,
+        ),
+        _spaced(
+            rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
+            UNGATED,
+            rank=KEYED,
+            sure=True,
+            signs=_SPOKEN_SIGNS,
         ),
         _spaced(
             rf"\b{word}(?i:[ \t]+(?:is|was|of|set to|changed to|[057]))?[ \t]+",
-            _SPOKEN_GATE,
+            UNGATED,
             rank=LOOSE,
             sure=False,
+            signs=_SPOKEN_SIGNS,
         ),
         _spaced(
             r"(?i:\bidentified[ \t]+(?:with[ \t]+[\w\"']+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?)",
@@ -291,9 +310,10 @@ def detectors() -> tuple[Detector, ...]:
         _spaced(r"(?i:\bpassword\()", r"(?i:password\()", rank=KEYED, sure=True),
         _spaced(
             rf"(?i:\b{word}[ \t]+for[ \t]+(?:user[ \t]+)?[^\s]+?(?:[ \t]+(?:is|was)|:)[ \t]+)",
-            _SPOKEN_GATE,
+            UNGATED,
             rank=LOOSE,
             sure=False,
+            signs=_SPOKEN_SIGNS,
         ),
         _spaced(
             r"(?:^|[\s\"'`,\[])--?[\w-]*(?:token|secret|key)[ \t]+",
@@ -314,5 +334,5 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", r"mysql", rank=LOOSE, sure=False),
-        Detector("near", r"(?i:passw|secret|token|key|credential|jwt|signature)", _find_near),
+        Detector("near", UNGATED, _find_near, _TELLING_SIGNS),
     )

@@ -35,13 +35,15 @@ VENDOR, EXACT, KEYED, LOOSE = 0, 1, 2, 3
 class Detector:
     """One way to find secrets.
 
-    `gate` is a cheap RE2 pattern that every text with a find has to contain: all gates are tried
-    in one pass, and only detectors whose gate is open run.
+    `gate` is a cheap RE2 pattern that every text with a find has to contain: the gates of a family
+    are tried in one pass, and only detectors whose gate is open run. What common words would open
+    has `signs` instead: literals in lower case, one of which every text with a find contains.
     """
 
     name: str
     gate: str
     find: Callable[[bytes], Iterator[Find]]
+    signs: tuple[bytes, ...] = ()
 
 
 OPTIONS = byte_options()

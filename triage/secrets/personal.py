@@ -9,7 +9,15 @@ import re
 from collections.abc import Iterator
 
 from fixstream.triage.secrets import checks
-from fixstream.triage.secrets.model import EXACT, LOOSE, Detector, Find, by_pattern, compile_bytes
+from fixstream.triage.secrets.model import (
+    EXACT,
+    LOOSE,
+    UNGATED,
+    Detector,
+    Find,
+    by_pattern,
+    compile_bytes,
+)
 
 _VERSION_WORD = re.compile(
     rb"(?i)(?:version|versions|ver|release|released|build|driver|assembly|jdk|jre|upgraded?|downgraded?|v)"
@@ -111,7 +119,7 @@ def _email_finder() -> Detector:
             if not in_address and checks.is_email(text[start:end]):
                 yield Find(start, end, "email", EXACT)
 
-    return Detector("email", r"@|%40", find)
+    return Detector("email", UNGATED, find, (b"@", b"%40"))
 
 
 _CARD = compile_bytes(r"\b[2-6]\d{3}(?:[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|[ -]\d{6}[ -]\d{4,5})\b")

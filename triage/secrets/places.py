@@ -9,6 +9,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from fixstream.triage.gates import Gates
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.checks import is_basic_credentials
 from fixstream.triage.secrets.model import (
@@ -103,6 +104,14 @@ def _userinfo(text: bytes) -> Iterator[Find]:
 _ENCODED = compile_bytes(r"(?:^|[\s\"'=:,(\[{>])[A-Za-z0-9+/_-]{40,}={0,2}")
 
 
+_LONG_RUN = Gates([r"[A-Za-z0-9+/_-]{40}"])
+
+
+def _has_long_run(text: bytes) -> bool:
+    """Tells whether 40 characters of base64 stand together; most texts have no such run."""
+    return bool(_LONG_RUN.open(text))
+
+
 _BEARER = re.compile(rb"[\w.~+/=-]{8,8192}")
 
 
@@ -183,6 +192,8 @@ def _encoded(strong: tuple[Detector, ...]) -> Detector:
     """Makes a detector for secrets wrapped in base64: it decodes a run and looks inside once."""
 
     def find(text: bytes) -> Iterator[Find]:
+        if not _has_long_run(text):
+            return
         for match in _ENCODED.finditer(text):
             start, end = match.span()
             run = text[start:end].lstrip(b" \t\r\n\f\v\"'=:,([{>")
@@ -223,7 +234,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             gate="Private-Lines",
         ),
         after_prefix("private_key", r"Private-MAC: ", r"[0-9a-f]{32,}"),
-        Detector("userinfo", r"@", _userinfo),
+        Detector("userinfo", UNGATED, _userinfo, (b"@",)),
         _go_dsn(),
         after_prefix(
             "password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+", gate="jdbc:oracle:"
@@ -244,7 +255,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             "password",
             rf"\b{_CALLS}[ \t]*\([ \t]*{_QUOTED_ARG}[\"']",
             quoted,
-            gate=r"(?i:log_?[io]n|sign_?in|auth|usernamepassword|credential)",
+            gate=rf"{_CALLS}[ \t]*\(",
         ),
         after_prefix(
             "password",
@@ -258,7 +269,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         Detector("cookie", r"(?i:cookie)", _cookies),
         Detector("long_header", r"(?i:authorization)", _long_headers),
         Detector("pgpass", r":(?:\d{4}|\*):", _pgpass),
-        Detector("aws_secret", r"(?i:aws)|AKIA|ASIA", _aws_secrets),
+        Detector("aws_secret", UNGATED, _aws_secrets, (b"aws", b"akia", b"asia")),
         Detector("master_key", UNGATED, _lone_key),
         _encoded(strong),
     )
@@ -309,6 +320,8 @@ _RUN_OF_40 = re.compile(rb"[A-Za-z0-9/+]{40}")
 
 def _aws_secrets(text: bytes) -> Iterator[Find]:
     """Finds AWS secret keys, 40 characters of base64 without a mark, in texts about AWS."""
+    if not _has_long_run(text):
+        return
     for match in _AWS_SECRET.finditer(text):
         run = _RUN_OF_40.search(text, match.start(), match.end())
         assert run is not None
@@ -341,7 +354,7 @@ def _go_dsn() -> Detector:
             if text[max(0, start - 2) : start] != b"//" and not values.is_stand_in(value):
                 yield Find(colon + 1, at, "password", KEYED)
 
-    return Detector("dsn", "@", find)
+    return Detector("dsn", UNGATED, find, (b"@",))
 
 
 def _des_hash() -> Detector:

@@ -51,7 +51,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("npm_token", r"npm_", r"\bnpm_[A-Za-z0-9]{36}"),
     ("pypi_token", r"pypi-A", r"\bpypi-A[\w-]{40,}"),
     ("rubygems_key", r"rubygems_", r"\brubygems_[0-9a-f]{48}"),
-    ("crates_token", r"cio[A-Za-z0-9]", r"\bcio[A-Za-z0-9]{32}\b"),
+    ("crates_token", r"cio[A-Za-z0-9]{12}", r"\bcio[A-Za-z0-9]{32}\b"),
     ("nuget_key", r"oy2[a-z0-9]", r"\boy2[a-z0-9]{43}\b"),
     ("docker_token", r"dckr_", r"\bdckr_[po]at_[\w-]{20,}"),
     ("artifactory_key", r"AKCp|cmVmd", r"\b(?:AKCp[A-Za-z0-9]{60,}|cmVmd[A-Za-z0-9]{55,}\b)"),
@@ -91,7 +91,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("telegram_token", r":AA", r"\b\d{8,10}:AA[\w-]{32,34}"),
     ("sendgrid_key", r"SG\.", r"\bSG\.[\w-]{16,32}\.[\w-]{16,64}"),
-    ("mailgun_key", r"key-[0-9a-f]", r"\bkey-[0-9a-f]{32}\b"),
+    ("mailgun_key", r"key-[0-9a-f]{8}", r"\bkey-[0-9a-f]{32}\b"),
     (
         "mailgun_key",
         r"-[0-9a-f]{8}-[0-9a-f]{8}",

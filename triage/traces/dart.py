@@ -13,7 +13,7 @@ _PLACES = ("package:", "(dart:", "(file:", "(http", "(org-dartlang")
 
 def may_hold(text: str) -> bool:
     """Tells at a glance whether the gate could open."""
-    return any(place in text for place in _PLACES)
+    return any(map(text.__contains__, _PLACES))
 
 
 _FRAME = re.compile(

@@ -26,7 +26,7 @@ _SIGNS = (
 
 def may_hold(text: str) -> bool:
     """Tells at a glance whether the gate could open."""
-    return any(sign in text for sign in _SIGNS) or "check failed" in text.lower()
+    return any(map(text.__contains__, _SIGNS)) or "check failed" in text.lower()
 
 
 _NUMBERED = re.compile(
