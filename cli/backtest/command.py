@@ -122,6 +122,7 @@ def _write(result: dict[str, Any], report: Path | None) -> None:
     try:
         report.write_text(text, encoding="utf-8")
     except OSError as error:
+        sys.stdout.write(text)  # It may have taken hours to come by.
         raise Misconfigured(f"--report: {report}: {error.strerror}") from error
     for line in lines(result):
         out.print(line, markup=False)

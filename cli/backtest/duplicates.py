@@ -37,6 +37,7 @@ MAX_ERRORS = 100_000
 _MAX_TEXT_CHARS = 4_000
 _GROWTH = 1.5
 _MAX_TOKENS_AT_ONCE = 4096
+_ERRORS_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +159,10 @@ class EarlierErrors:
         return np.asarray(embedding.vectors([self._encode(text)])[0], np.float32)
 
     def _embed_missing(self, embedding: _Embedding) -> None:
-        keys = list(self._missing)
+        missing = list(self._missing)
         self._missing = {}
-        if keys:
+        for start in range(0, len(missing), _ERRORS_AT_ONCE):
+            keys = missing[start : start + _ERRORS_AT_ONCE]
             vectors = embedding.vectors([Encoded(tuple(self._tokens[key])) for key in keys])
             self._knowledge.add_vectors(embedding.num_steps + 1, keys, vectors)
 

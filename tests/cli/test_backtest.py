@@ -14,6 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from fixstream.cli.backtest import duplicates
 from fixstream.cli.backtest.baselines import Bm25Baseline, LinearBaselines
 from fixstream.cli.backtest.duplicates import EarlierErrors
 from fixstream.cli.backtest.replaying import Backtest, blinded
@@ -192,3 +193,23 @@ def test_a_mistake_is_told_in_one_line(
     result = run_command(*arguments)
     assert isinstance(result.exception, Misconfigured)
     assert told in str(result.exception)
+
+
+def test_the_oldest_errors_go_when_there_is_no_more_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "MAX_ERRORS", 5)
+    events = [record_from(line, 1, NOW).event for line in history(8)]
+    with ContinuousLearningSystem(tiny_system(tmp_path)) as system:
+        answers = system.predict(events)
+        earlier = EarlierErrors(system.learner)
+        try:
+            gone = [earlier.add(answer) for answer in answers]
+            found = earlier.search(answers[1])
+        finally:
+            earlier.close()
+    ids = [event.event_id for event in events]
+    assert gone == [None] * 5 + ids[:3]
+    assert set(found.hybrid) <= set(ids[3:])
+    assert set(found.by_words) <= set(ids[3:])
+    assert [one in earlier for one in ids] == [False] * 3 + [True] * 5
