@@ -90,11 +90,16 @@ class TrainerService:
         self._last_turn_s = clock.monotonic()
 
     def health(self) -> Health:
-        """Healthy while the loop turns; a step of a huge batch may take its time."""
+        """Healthy once it reads batches, while the loop turns; a huge step may take its time."""
+        if self._loop is None:
+            return Health(is_healthy=False, details={"state": "starting"})
         silent_s = self._clock.monotonic() - self._last_turn_s
-        details: dict[str, object] = {"silent_s": round(silent_s, 1)}
-        if self._loop is not None:
-            details |= {"steps": self._loop.counts.steps, "model_version": self._loop.parent}
+        counts = self._loop.counts
+        details: dict[str, object] = {
+            "silent_s": round(silent_s, 1),
+            "steps": counts.steps,
+            "model_version": self._loop.parent,
+        }
         return Health(silent_s < self._settings.max_silence_s, details)
 
     def train(self, stop: StopSignal) -> None:
@@ -116,7 +121,8 @@ class TrainerService:
 
     def _open(self, stack: ExitStack, codec: Codec, learner: Learner, stop: StopSignal) -> None:
         settings, kafka = self._settings, self._kafka
-        key = SigningKey.load_or_create(signing_key_path(settings, self._learning))
+        key_path = signing_key_path(settings, self._learning)
+        key = SigningKey.load_or_create(key_path)
         store = FolderCheckpointStore(self._learning.checkpoint_dir)
         stack.enter_context(store.exclusively())
         store.clear_unfinished()
@@ -124,15 +130,16 @@ class TrainerService:
             make_producer(kafka), codec, ce_source="fixstream/trainer", clock=self._clock
         )
         publish = partial(publish_update, publisher, kafka.topic(MODEL_UPDATES))
-        history = read_history(kafka, codec, settings.model)
-        resumption = resume(store, key.trusting(), history, learner)
+        trusted = key.trusting(beside=key_path.parent)
+        history = read_history(kafka, codec, settings.model, trusted)
+        resumption = resume(store, trusted, history, learner)
         if resumption.unpublished is not None:
             publish(update_of(resumption.unpublished, key))
         ledger = Ledger(resumption.position, accept_gaps=settings.accept_gaps)
         dead_letters = DeadLetters(publisher, kafka, self._clock)
         recorder = CheckpointRecorder(store, key, publish, settings.checkpoints_kept)
         stack.callback(recorder.close)
-        loop = self._loop = TrainingLoop(
+        loop = TrainingLoop(
             learner,
             ledger,
             recorder,
@@ -142,6 +149,8 @@ class TrainerService:
         )
         loop.begin(resumption.start)
         intake = stack.enter_context(BatchIntake(kafka, codec, ledger, dead_letters))
+        self._last_turn_s = self._clock.monotonic()
+        self._loop = loop
         with _finishing(loop):
             self._turn(loop, intake, ledger, stop)
 

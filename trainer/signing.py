@@ -72,9 +72,10 @@ class SigningKey:
         named = replace(update, key_id=self.key_id, signature=b"")
         return replace(named, signature=self.sign(update_statement(named)))
 
-    def trusting(self) -> TrustedKeys:
-        """A trust in this key alone."""
-        return TrustedKeys({self.key_id: self._private.public_key()})
+    def trusting(self, beside: Path | None = None) -> TrustedKeys:
+        """A trust in this key, and in the public keys of a folder: those that it replaced."""
+        others = TrustedKeys.load(beside).keys if beside is not None else {}
+        return TrustedKeys({**others, self.key_id: self._private.public_key()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ names, after a crash between the two, publishes the very update that the crash s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -16,10 +17,10 @@ from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import begin_offsets, end_offsets
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
-from fixstream.schemas.errors import BrokerUnavailable, DeadLetter
+from fixstream.schemas.errors import ArtifactRejected, BrokerUnavailable, DeadLetter
 from fixstream.schemas.records import ModelUpdate
 from fixstream.schemas.topics import MODEL_UPDATES
-from fixstream.trainer.checkpoint import SigningKey, StoredCheckpoint
+from fixstream.trainer.checkpoint import SigningKey, StoredCheckpoint, TrustedKeys
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +71,11 @@ def update_of(stored: StoredCheckpoint, key: SigningKey) -> ModelUpdate:
     )
 
 
-def read_history(kafka: KafkaSettings, codec: Codec, model: str) -> UpdateHistory:
-    """Reads the topic from its begin to its present end.
+def read_history(
+    kafka: KafkaSettings, codec: Codec, model: str, trusted: TrustedKeys
+) -> UpdateHistory:
+    """Reads the topic from its begin to its present end; updates that nobody trusted signed are
+    passed over, for a forged one could push the version on, or order a rollback.
 
     Raises:
         BrokerUnavailable: the topic could not be read to its end in time.
@@ -82,7 +86,8 @@ def read_history(kafka: KafkaSettings, codec: Codec, model: str) -> UpdateHistor
     history = UpdateHistory()
     for (_, partition), end in sorted(ends.items()):
         if end > begins[topic, partition]:
-            history = _read_partition(kafka, codec, model, history, (partition, end))
+            for update in _read_partition(kafka, codec, (partition, end)):
+                history = _added(history, update, model, trusted)
     return history
 
 
@@ -104,12 +109,8 @@ def publish_update(publisher: RecordPublisher, topic: str, update: ModelUpdate) 
 
 
 def _read_partition(
-    kafka: KafkaSettings,
-    codec: Codec,
-    model: str,
-    history: UpdateHistory,
-    until: tuple[int, int],
-) -> UpdateHistory:
+    kafka: KafkaSettings, codec: Codec, until: tuple[int, int]
+) -> Iterator[ModelUpdate]:
     partition, end = until
     topic = kafka.topic(MODEL_UPDATES)
     consumer = make_consumer(kafka, "trainer-updates")
@@ -121,21 +122,26 @@ def _read_partition(
                 raise BrokerUnavailable(f"{topic} could not be read to its end")
             for message in messages:
                 try:
-                    update = decode_message(message, codec, ModelUpdate)
+                    yield decode_message(message, codec, ModelUpdate)
                 except DeadLetter as error:
                     log.warning("unreadable update", offset=message.offset(), reason=str(error))
-                else:
-                    history = _added(history, update, model)
             last = messages[-1].offset()
             assert last is not None
             if last + 1 >= end:
-                return history
+                return
     finally:
         consumer.close()
 
 
-def _added(history: UpdateHistory, update: ModelUpdate, model: str) -> UpdateHistory:
+def _added(
+    history: UpdateHistory, update: ModelUpdate, model: str, trusted: TrustedKeys
+) -> UpdateHistory:
     if update.model != model or update.version <= history.newest_version:
+        return history
+    try:
+        trusted.verify_update(update)
+    except ArtifactRejected as error:
+        log.warning("update passed over", model_version=update.version, reason=str(error))
         return history
     is_in_use = update.kind is not UpdateKind.REJECTED
     return UpdateHistory(update, update if is_in_use else history.in_use)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,11 @@ from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import FixstreamError, OffsetGap
 from fixstream.schemas.records import ModelUpdate, TrainingBatch
-from fixstream.schemas.topics import TRAINING_BATCHES
+from fixstream.schemas.topics import MODEL_UPDATES, TRAINING_BATCHES
 from fixstream.trainer.checkpoint import (
     FolderCheckpointStore,
     Manifest,
+    SigningKey,
     TrustedKeys,
     open_update,
     stored_checkpoint,
@@ -70,8 +72,10 @@ def send(kafka: Kafka, *batches: TrainingBatch) -> None:
     publisher.flush(10.0)
 
 
-def history(kafka: Kafka) -> UpdateHistory:
-    return read_history(kafka.settings, Codec(), "error-learning")
+def history(kafka: Kafka, folder: Path) -> UpdateHistory:
+    return read_history(
+        kafka.settings, Codec(), "error-learning", TrustedKeys.load(folder / "keys")
+    )
 
 
 def newest_manifest(folder: Path) -> Manifest | None:
@@ -121,10 +125,10 @@ def test_batches_become_a_signed_update_that_opens(kafka_topics: Kafka, tmp_path
     assert manifest is not None
     assert manifest.counts.seen == 64
     assert [o.next_offset for o in manifest.origin_offsets] == [64]
-    update = history(kafka_topics).newest
+    update = history(kafka_topics, tmp_path).newest
     assert update is not None
     assert update.version == manifest.version
-    in_use = history(kafka_topics).in_use
+    in_use = history(kafka_topics, tmp_path).in_use
     assert in_use is not None
     store, trusted = FolderCheckpointStore(tmp_path), TrustedKeys.load(tmp_path / "keys")
     model = TrainedModel.from_artifact(open_update(in_use, store, trusted, None))
@@ -185,7 +189,7 @@ def test_an_update_that_a_crash_swallowed_is_published_at_the_next_start(
     send(kafka_topics, training_batch(0, 32))
     with training(kafka_topics, other):
         eventually(accounted_for(other, 32), 60.0)
-    published = history(kafka_topics).newest
+    published = history(kafka_topics, other).newest
     assert published is not None
     # As after a crash between rename and publish: a topic that has never heard of the checkpoint.
     again = Kafka(kafka_topics.bootstrap_servers, kafka_topics.prefix + "again.")
@@ -197,11 +201,31 @@ def test_an_update_that_a_crash_swallowed_is_published_at_the_next_start(
     )
     thread.start()
     try:
-        update = eventually(lambda: history(again).newest, 60.0)
+        update = eventually(lambda: history(again, other).newest, 60.0)
     finally:
         stop.set()
         thread.join(60.0)
     assert update == published
+
+
+def test_forged_updates_do_not_steer_a_restart(kafka_topics: Kafka, tmp_path: Path) -> None:
+    send(kafka_topics, training_batch(0, 32))
+    with training(kafka_topics, tmp_path):
+        eventually(accounted_for(tmp_path, 32), 60.0)
+    honest = history(kafka_topics, tmp_path)
+    assert honest.newest is not None
+    stranger = SigningKey.load_or_create(tmp_path / "stranger" / "signing.pem")
+    forged = [
+        replace(honest.newest, version=9999),
+        stranger.sign_update(
+            replace(honest.newest, version=2**62, kind=UpdateKind.ROLLED_BACK, artifact_uri="x")
+        ),
+    ]
+    publisher = RecordPublisher(make_producer(kafka_topics.settings), Codec(), ce_source="test")
+    for update in forged:
+        publisher.publish(kafka_topics.settings.topic(MODEL_UPDATES), update.model, update)
+    publisher.flush(10.0)
+    assert history(kafka_topics, tmp_path) == honest
 
 
 @pytest.mark.slow
@@ -245,11 +269,11 @@ def test_kill_minus_nine_trains_every_example_once(kafka_topics: Kafka, tmp_path
     # Were one learnt twice or left out, the count and the offset could not both be right.
     assert manifest.counts.seen == num_sent
     assert [offset.next_offset for offset in manifest.origin_offsets] == [num_sent]
-    assert updates_are_growing(kafka_topics)
+    assert updates_are_growing(kafka_topics, tmp_path)
 
 
-def updates_are_growing(kafka: Kafka) -> bool:
-    newest = history(kafka).newest
+def updates_are_growing(kafka: Kafka, folder: Path) -> bool:
+    newest = history(kafka, folder).newest
     assert isinstance(newest, ModelUpdate)
     assert newest.kind in (UpdateKind.PROMOTED, UpdateKind.REJECTED)
     return newest.version >= 3
