@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from fixstream.schemas.enums import EventSource
 from fixstream.schemas.records import ErrorEvent, Provenance
 from fixstream.triage import scrub as scrub_module
 from fixstream.triage.scrub import FAILED, SCRUBBER_VERSION, Scrubber, ScrubberConfig
+from fixstream.triage.secrets.model import OPTIONS, compile_bytes
 from support.beside import load_beside
 
 cases = load_beside(__file__, "scrub_cases")
@@ -200,3 +202,17 @@ _HOSTILE = [
 def test_a_hostile_text_is_finished(scrubber: Scrubber, unit: str) -> None:
     """Time that grew with the square of the length would run into the timeout."""
     assert FAILED not in scrubber.scrub(unit * (400_000 // len(unit)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([r"a+", r"a*", r"\\bb", r"(?m)^a", r"[^a]b?$"]),
+    st.binary(max_size=30) | st.text("ab \n").map(str.encode),
+)
+def test_spans_are_those_of_the_library(pattern: str, text: bytes) -> None:
+    ours, theirs = compile_bytes(pattern), re2.compile(pattern.encode(), OPTIONS)
+    assert ours.spans(text) == [match.span() for match in theirs.finditer(text)]
+    for position in range(len(text) + 1):
+        found, here = theirs.search(text, position), theirs.match(text, position)
+        assert ours.first(text, position) == (found.span() if found else None)
+        assert ours.at(text, position) == (here.end() if here else -1)

@@ -186,10 +186,10 @@ def _is_secret(verdict: Verdict, value: bytes, *, quoted: bool, tight: bool) -> 
 def _find(text: bytes) -> Iterator[Find]:
     position, size = 0, len(text)
     while position < size:
-        match = _ASSIGNMENT.search(text, position)
+        match = _ASSIGNMENT.first(text, position)
         if match is None:
             return
-        begin, position = match.span()
+        begin, position = match
         lead = _lead(text[begin:position])
         verdict = lead.verdict
         if verdict.trust is Trust.NONE or _is_misplaced(text, begin, position, lead):
@@ -214,8 +214,8 @@ def _spaced(
     compiled = compile_bytes(prefix)
 
     def find(text: bytes) -> Iterator[Find]:
-        for match in compiled.finditer(text):
-            start, end, quoted = values.read(text, match.end(), whole_line=False, percent=False)
+        for _, begin in compiled.spans(text):
+            start, end, quoted = values.read(text, begin, whole_line=False, percent=False)
             value = text[start:end].rstrip(b".,:;?") if not quoted else text[start:end]
             if values.is_stand_in(value) or values.is_prose(value):
                 continue
@@ -242,13 +242,13 @@ _RUN = re.compile(rb"[\w+/=.~-]{16,4096}")
 
 def _find_near(text: bytes) -> Iterator[Find]:
     """Finds a random-looking run beside a telling word."""
-    for match in _NEAR.finditer(text):
-        run = _CANDIDATE.search(text, match.start(), match.end())
+    for begin, end in _NEAR.spans(text):
+        run = _CANDIDATE.search(text, begin, end)
         whole = _RUN.match(text, run.start()) if run else None
         if whole is None:
             continue
         value = whole[0].rstrip(b".")
-        if text[match.start() : match.start() + 4].lower() in _BARE_KEY and (
+        if text[begin : begin + 4].lower() in _BARE_KEY and (
             len(value) < 20 or values.is_digest(value)
         ):
             continue  # Keys of maps, caches and signatures are ids.

@@ -63,8 +63,7 @@ def _is_version(text: bytes, start: int, end: int) -> bool:
 
 def _v4_finder(keep_private: bool) -> Detector:
     def find(text: bytes) -> Iterator[Find]:
-        for match in _V4.finditer(text):
-            start, end = match.span()
+        for start, end in _V4.spans(text):
             value = text[start:end]
             if checks.is_address(value, keep_private=keep_private) and not _is_version(
                 text, start, end
@@ -76,8 +75,8 @@ def _v4_finder(keep_private: bool) -> Detector:
 
 def _v6_finder(keep_private: bool) -> Detector:
     def find(text: bytes) -> Iterator[Find]:
-        for match in _V6.finditer(text):
-            start, end = match.span()
+        for start, last in _V6.spans(text):
+            end = last
             around = text[max(0, start - 1) : start] + text[end : end + 1]
             value = text[start:end].split(b"%")[0]
             if value.endswith(b":") and not value.endswith(b"::"):
@@ -113,8 +112,7 @@ _IN_USERINFO = re.compile(rb"(?:://|%3A%2F%2F)[^/?#\s\"'<>]*$")
 
 def _email_finder() -> Detector:
     def find(text: bytes) -> Iterator[Find]:
-        for match in _EMAIL.finditer(text):
-            start, end = match.span()
+        for start, end in _EMAIL.spans(text):
             in_address = _IN_USERINFO.search(text, max(0, start - 256), start)
             if not in_address and checks.is_email(text[start:end]):
                 yield Find(start, end, "email", EXACT)
@@ -127,8 +125,7 @@ _CARD = compile_bytes(r"\b[2-6]\d{3}(?:[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|[ -]\d{6
 
 def _card_finder() -> Detector:
     def find(text: bytes) -> Iterator[Find]:
-        for match in _CARD.finditer(text):
-            start, end = match.span()
+        for start, end in _CARD.spans(text):
             is_part = text[max(0, start - 1) : start] in (b".", b"-", b",", b"/")
             if not is_part and checks.is_card(text[start:end]):
                 yield Find(start, end, "card", EXACT)
@@ -151,10 +148,10 @@ def _spoken_phone() -> Detector:
     word, number = compile_bytes(_PHONE_WORD), compile_bytes(r"\(?\d[\d ()./-]{5,17}\d\b")
 
     def find(text: bytes) -> Iterator[Find]:
-        for match in word.finditer(text):
-            found = number.match(text, match.end())
-            if found is not None and _is_phone(text[found.start() : found.end()]):
-                yield Find(found.start(), found.end(), "phone", LOOSE)
+        for _, start in word.spans(text):
+            end = number.at(text, start)
+            if end >= 0 and _is_phone(text[start:end]):
+                yield Find(start, end, "phone", LOOSE)
 
     return Detector(
         "phone", r"(?i:phone|mobile|fax|sms|whatsapp|msisdn)|\b(?:[Tt]el|[Cc]ell)\b", find

@@ -36,25 +36,25 @@ def _private_keys(text: bytes) -> Iterator[Find]:
     """Finds whole keys, keys without an end, and ends without a beginning."""
     position, size = 0, len(text)
     while position < size:
-        begin, end = _BEGIN.search(text, position), _END.search(text, position)
+        begin, end = _BEGIN.first(text, position), _END.first(text, position)
         if begin is None and end is None:
             return
-        if end is not None and (begin is None or end.start() < begin.start()):
-            window = max(position, end.start() - _MAX_KEY)
-            tail = _KEY_TAIL.search(text[window : end.start()])
-            start = window + (tail.start() if tail else end.start() - window)
-            yield Find(start, end.end(), "private_key", EXACT)
-            position = end.end()
+        if end is not None and (begin is None or end[0] < begin[0]):
+            window = max(position, end[0] - _MAX_KEY)
+            tail = _KEY_TAIL.search(text[window : end[0]])
+            start = window + (tail.start() if tail else end[0] - window)
+            yield Find(start, end[1], "private_key", EXACT)
+            position = end[1]
             continue
         assert begin is not None
-        if end is not None and end.start() - begin.end() <= _MAX_KEY:
-            stop = end.end()
+        if end is not None and end[0] - begin[1] <= _MAX_KEY:
+            stop = end[1]
         else:
-            body = _KEY_BODY.match(text, begin.end(), min(size, begin.end() + _MAX_KEY))
-            stop = body.end() if body else begin.end()
-            while stop > begin.end() and text[stop - 1] in b" \t\r\n\"'\\,:|>-":
+            body = _KEY_BODY.match(text, begin[1], min(size, begin[1] + _MAX_KEY))
+            stop = body.end() if body else begin[1]
+            while stop > begin[1] and text[stop - 1] in b" \t\r\n\"'\\,:|>-":
                 stop -= 1
-        yield Find(begin.start(), stop, "private_key", EXACT)
+        yield Find(begin[0], stop, "private_key", EXACT)
         position = stop
 
 
@@ -81,11 +81,11 @@ def _userinfo_end(text: bytes, start: int, end: int) -> int:
 
 def _userinfo(text: bytes) -> Iterator[Find]:
     """Finds the password of a URL's userinfo, or a token in place of the user's name."""
-    for match in _AUTHORITY.finditer(text):
-        scheme = _SCHEME.match(text, match.start())
+    for first, last in _AUTHORITY.spans(text):
+        scheme = _SCHEME.match(text, first)
         assert scheme is not None
         start = scheme.end()
-        end = _userinfo_end(text, start, match.end())
+        end = _userinfo_end(text, start, last)
         colon = text.find(b":", start, end)
         if end < 0:
             continue
@@ -117,12 +117,12 @@ _BEARER = re.compile(rb"[\w.~+/=-]{8,8192}")
 
 def _scheme_tokens(text: bytes) -> Iterator[Find]:
     """Finds `Bearer x` and `Basic x` anywhere."""
-    for match in _AUTH_SCHEME.finditer(text):
-        run = _BEARER.match(text, match.end())
+    for first, last in _AUTH_SCHEME.spans(text):
+        run = _BEARER.match(text, last)
         if run is None:
             continue
         value = run[0].rstrip(b".,")
-        word = text[match.start() : match.end()].strip(b" \"':=\\").lower()
+        word = text[first:last].strip(b" \"':=\\").lower()
         basic = word.startswith(b"basic")
         if is_basic_credentials(value) if basic else values.looks_random(value, 8):
             yield Find(
@@ -141,8 +141,8 @@ _PLAIN_COOKIE = re.compile(
 
 def _cookies(text: bytes) -> Iterator[Find]:
     """Finds the values of cookies in `Cookie` and `Set-Cookie` headers; names and attributes stay."""
-    for match in _COOKIE_HEADER.finditer(text):
-        position = match.end()
+    for _, start in _COOKIE_HEADER.spans(text):
+        position = start
         while (pair := _COOKIE_PAIR.match(text, position)) is not None and pair.end() > position:
             if not _PLAIN_COOKIE.match(pair[1]) and not values.is_stand_in(pair[2]):
                 yield Find(pair.start(2), pair.end(2), "cookie", KEYED)
@@ -159,14 +159,14 @@ _HEADER_FIELD = re.compile(
 
 def _long_headers(text: bytes) -> Iterator[Find]:
     """Finds the telling fields of authorization headers that have many."""
-    for match in _LONG_HEADER.finditer(text):
-        line_end = text.find(b"\n", match.end(), match.end() + 4096)
-        end = line_end if line_end >= 0 else min(len(text), match.end() + 4096)
-        fields = list(_HEADER_FIELD.finditer(text, match.end(), end))
+    for _, start in _LONG_HEADER.spans(text):
+        line_end = text.find(b"\n", start, start + 4096)
+        end = line_end if line_end >= 0 else min(len(text), start + 4096)
+        fields = list(_HEADER_FIELD.finditer(text, start, end))
         for field in fields:
             if not values.is_stand_in(field[1]):
                 yield Find(field.start(1), field.end(1), "authorization", KEYED)
-        run = _BEARER.match(text, match.end())
+        run = _BEARER.match(text, start)
         if not fields and run is not None:
             yield Find(run.start(), run.end(), "authorization", KEYED)
 
@@ -180,8 +180,7 @@ _SOURCE_FILE = re.compile(
 
 
 def _pgpass(text: bytes) -> Iterator[Find]:
-    for match in _PGPASS_LINE.finditer(text):
-        start, end = match.span()
+    for start, end in _PGPASS_LINE.spans(text):
         line = text[start:end]
         value = line.rsplit(b":", 1)[1]
         if not _SOURCE_FILE.search(line) and not values.is_stand_in(value):
@@ -194,9 +193,8 @@ def _encoded(strong: tuple[Detector, ...]) -> Detector:
     def find(text: bytes) -> Iterator[Find]:
         if not _has_long_run(text):
             return
-        for match in _ENCODED.finditer(text):
-            start, end = match.span()
-            run = text[start:end].lstrip(b" \t\r\n\f\v\"'=:,([{>")
+        for first, end in _ENCODED.spans(text):
+            run = text[first:end].lstrip(b" \t\r\n\f\v\"'=:,([{>")
             start = end - len(run)
             if PLACEHOLDER.match(run):
                 continue
@@ -322,8 +320,8 @@ def _aws_secrets(text: bytes) -> Iterator[Find]:
     """Finds AWS secret keys, 40 characters of base64 without a mark, in texts about AWS."""
     if not _has_long_run(text):
         return
-    for match in _AWS_SECRET.finditer(text):
-        run = _RUN_OF_40.search(text, match.start(), match.end())
+    for first, last in _AWS_SECRET.spans(text):
+        run = _RUN_OF_40.search(text, first, last)
         assert run is not None
         value = run[0]
         mixed = value.lower() != value != value.upper() and values.entropy(value) >= 4.2
@@ -347,8 +345,7 @@ def _go_dsn() -> Detector:
     )
 
     def find(text: bytes) -> Iterator[Find]:
-        for match in whole.finditer(text):
-            start, end = match.span()
+        for start, end in whole.spans(text):
             colon, at = text.find(b":", start, end), text.rfind(b"@", start, end)
             value = text[colon + 1 : at]
             if text[max(0, start - 2) : start] != b"//" and not values.is_stand_in(value):
@@ -362,8 +359,8 @@ def _des_hash() -> Detector:
     line = compile_bytes(r"(?m)^[a-z_][\w.-]*:[./0-9A-Za-z]{13}:\d*:\d*:")
 
     def find(text: bytes) -> Iterator[Find]:
-        for match in line.finditer(text):
-            colon = text.find(b":", match.start())
+        for start, _ in line.spans(text):
+            colon = text.find(b":", start)
             yield Find(colon + 1, colon + 14, "password_hash", EXACT)
 
     return Detector("des_hash", r":\d+:\d+:", find)

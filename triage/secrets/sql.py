@@ -47,9 +47,9 @@ def _row(text: bytes, position: int, kinds: dict[int, str]) -> tuple[list[Find],
 
 
 def _find(text: bytes) -> Iterator[Find]:
-    for match in _INSERT.finditer(text):
-        kinds = _secret_columns(text[match.start() : match.end()])
-        position = match.end()
+    for start, end in _INSERT.spans(text):
+        kinds = _secret_columns(text[start:end])
+        position = end
         for _ in range(_MAX_ROWS if kinds else 0):
             finds, position = _row(text, position, kinds)
             yield from finds
