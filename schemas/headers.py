@@ -38,6 +38,10 @@ _ID_OF: dict[type, Callable[[Any], str]] = {
 }
 
 
+_SPEC_VERSION = ("ce_specversion", b"1.0")
+_TYPE_OF = {kind: ("ce_type", f"{NAMESPACE}.{kind.__name__}".encode()) for kind in _ID_OF}
+
+
 def message_headers(record: Record, *, ce_source: str, now: datetime) -> Headers:
     """The headers that go with a record.
 
@@ -50,28 +54,34 @@ def message_headers(record: Record, *, ce_source: str, now: datetime) -> Headers
         `ce_specversion`, `ce_id`, `ce_type`, `ce_source`, `ce_time`; `traceparent` where the event
         has valid trace and span ids; for a suggested fix `service`, `severity` and `domain` too.
     """
-    texts = [
-        ("ce_specversion", "1.0"),
-        ("ce_id", _ID_OF[type(record)](record)),
-        ("ce_type", f"{NAMESPACE}.{type(record).__name__}"),
-        ("ce_source", ce_source),
-        ("ce_time", now.astimezone(UTC).isoformat().replace("+00:00", "Z")),
+    headers = [
+        _SPEC_VERSION,
+        ("ce_id", _ID_OF[type(record)](record).encode()),
+        _TYPE_OF[type(record)],
+        ("ce_source", ce_source.encode()),
+        ("ce_time", _time(now)),
     ]
     event = record.event if isinstance(record, TriagedError) else record
     if isinstance(event, ErrorEvent):
-        texts += _trace_context(event)
-    if isinstance(record, SuggestedFix):
-        texts += [
-            ("service", record.service),
-            ("severity", record.severity.value),
-            ("domain", record.domain.value),
+        if event.trace_id and event.span_id:
+            headers += _trace_context(event.trace_id, event.span_id)
+    elif isinstance(record, SuggestedFix):
+        headers += [
+            ("service", record.service.encode()),
+            ("severity", record.severity.value.encode()),
+            ("domain", record.domain.value.encode()),
         ]
-    return [(name, text.encode()) for name, text in texts]
+    return headers
 
 
-def _trace_context(event: ErrorEvent) -> list[tuple[str, str]]:
-    trace_id, span_id = event.trace_id or "", event.span_id or ""
+def _time(now: datetime) -> bytes:
+    if now.tzinfo is not UTC:
+        now = now.astimezone(UTC)
+    return now.isoformat()[: -len("+00:00")].encode() + b"Z"
+
+
+def _trace_context(trace_id: str, span_id: str) -> Headers:
     # A malformed traceparent would make every tracer downstream start a new trace, so none is sent.
     if _TRACE_ID.fullmatch(trace_id) and _SPAN_ID.fullmatch(span_id):
-        return [("traceparent", f"00-{trace_id}-{span_id}-01")]
+        return [("traceparent", f"00-{trace_id}-{span_id}-01".encode())]
     return []

@@ -30,14 +30,12 @@ class GroupState:
 
     def encode(self) -> bytes:
         """The state as a small JSON object, for the compacted topic."""
-        document = {
-            "format": _FORMAT,
-            "occurrences": self.occurrences,
-            "first_offset": self.first_offset,
-            "last_offset": self.last_offset,
-            "last_seen": self.last_seen.timestamp(),
-        }
-        return json.dumps(document, separators=(",", ":")).encode()
+        # Numbers only, so that writing them out is JSON; `json.dumps` takes ten times as long.
+        return (
+            f'{{"format":{_FORMAT},"occurrences":{self.occurrences},'
+            f'"first_offset":{self.first_offset},"last_offset":{self.last_offset},'
+            f'"last_seen":{self.last_seen.timestamp()!r}}}'
+        ).encode()
 
 
 def decode_state(fingerprint: str, data: bytes) -> GroupState:

@@ -7,6 +7,7 @@ one line, and whoever supervises starts it again: from the committed offsets, no
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ log = structlog.get_logger(__name__)
 __all__ = ["StreamsSettings", "run"]
 
 _TICK_S = 0.02
+_OBJECTS_BETWEEN_COLLECTIONS = 20_000
 _OBSERVE_EVERY_TICKS = 25
 _PRODUCER_FLUSH_S = 5.0
 _MAX_DEAD_LETTER_BYTES = 1_114_112
@@ -94,6 +96,7 @@ async def _serve(settings: StreamsSettings, kafka: KafkaSettings, stop: StopSign
                     f" {settings.start_timeout_s:g} s"
                 )
             log.info("processor ready", group=settings.full_group_id(kafka))
+            stack.enter_context(_rare_collections())
             await _watch(parts, stop)
         finally:
             await parts.intake.stop(settings.stop_timeout_s)
@@ -137,6 +140,20 @@ async def _watch(parts: _Parts, stop: StopSignal) -> None:
             raise reason if isinstance(reason, FixstreamError) else _stopped_by(reason)
         num_ticks += 1
         await asyncio.sleep(_TICK_S)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Lets the collector of cycles run rarely: an event makes hundreds of objects and no cycle."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()  # What was made at the start stays anyway, so it need not be looked through.
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _stopped_by(reason: Exception) -> FixstreamError:
