@@ -37,6 +37,8 @@ class DeploymentConfig:
 
     data_dir: Path
     """Holds the broker's log, the models and the services' log files."""
+    models_dir: Path | None = None
+    """Where checkpoints and keys lie; None takes a folder below `data_dir`."""
     bootstrap_servers: str | None = None
     """A Kafka that is already there; None starts the embedded broker."""
     topic_prefix: str = DEFAULT_PREFIX
@@ -45,9 +47,9 @@ class DeploymentConfig:
     """The embedded broker's port; 0 takes a free one."""
     rest_port: int = 8080
     """Port of REST and the web page."""
-    start_timeout_s: float = 120.0
+    start_timeout_s: float = 180.0
     """How long all services together may take until they are healthy."""
-    stop_timeout_s: float = 30.0
+    stop_timeout_s: float = 60.0
     """How long each service may take to stop before it is killed."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Settings for the services beside those that this deployment decides."""
@@ -71,6 +73,9 @@ class Deployment:
         Raises:
             StartFailed: something did not come up; what was started is stopped again.
         """
+        if not is_port_free(self.config.rest_port):
+            # Told now, not after a minute in which everything else has started.
+            raise StartFailed(f"port {self.config.rest_port} for REST is taken; name another one")
         with ExitStack() as stack:
             self._start_broker(stack)
             self._apply_topics()
@@ -111,7 +116,7 @@ class Deployment:
             "FIXSTREAM_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "FIXSTREAM_TOPIC_PREFIX": self.config.topic_prefix,
             "FIXSTREAM_INFERENCE_PORT": str(self.config.rest_port),
-            "CHECKPOINT_DIR": str(self.config.data_dir / "models"),
+            "CHECKPOINT_DIR": str(self.config.models_dir or self.config.data_dir / "models"),
             "FIXSTREAM_STREAMS_DATA_DIR": str(self.config.data_dir / "streams"),
             "FIXSTREAM_STREAMS_METRICS_PORT": str(self.health_ports.get("stream", 0)),
             "FIXSTREAM_TRAINER_METRICS_PORT": str(self.health_ports.get("train", 0)),

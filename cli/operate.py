@@ -61,6 +61,7 @@ def up(
         data_dir=data_dir.absolute(),
         bootstrap_servers=kafka.bootstrap_servers if has_kafka else None,
         topic_prefix=kafka.topic_prefix,
+        models_dir=_given_path("CHECKPOINT_DIR"),
         kafka_port=kafka_port,
         rest_port=port,
     )
@@ -74,6 +75,11 @@ def up(
                 time.sleep(RESTART_PAUSE_S)
                 deployment.restart(service)
         tell("stopping")
+
+
+def _given_path(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value).absolute() if value else None
 
 
 def broker(

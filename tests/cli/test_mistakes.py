@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,13 @@ def test_the_version_can_be_asked_for() -> None:
     shown = CliRunner().invoke(app, ["--version"])
     assert shown.exit_code == 0
     assert shown.output.startswith("fixstream ")
+
+
+def test_taken_rest_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = mistake("up", "--port", str(port), "--data", str(tmp_path / "data"))
+    assert f"port {port} for REST is taken" in line
+    assert not (tmp_path / "data").exists()
