@@ -44,6 +44,8 @@ _REMOVED = frozenset({"[deleted]", "[removed]"})
 _OVERLAP_S = 24 * 3600
 """How far each run looks back: a post that moderators let through appears among older ones."""
 _PAGE_SIZE = 100
+_LISTING_SIZE = 1000
+"""The most that Reddit lists of one subreddit."""
 _CHECK_EVERY_S = 24 * 3600
 _MAX_CHECKED = 100
 _MAX_COMMENT_LISTS = 25
@@ -58,7 +60,6 @@ class RedditConfig:
 
     subreddits: tuple[str, ...]
     min_score: int = 2
-    max_posts: int = 500
     max_attempts: int = 4
     quarantine: timedelta = timedelta(hours=24)
 
@@ -88,11 +89,17 @@ class RedditSource:
         Raises:
             HostBusy, HostFailed, Refused, Gone: As the client raises them.
         """
-        client, since, limit = self._client, trail.since, self._config.max_posts
-        if not trail.ids(""):  # A first run takes what stands on the first page, however old.
-            since, limit = 0, min(limit, _PAGE_SIZE)
-        listed = await self._off_loop(lambda: client.new_posts(query, since, limit))
-        newest = since
+        # A first run takes what stands on the first page, however old.
+        is_first = not trail.ids("")
+        since, limit = (0, _PAGE_SIZE) if is_first else (trail.since, _LISTING_SIZE)
+        listed = await self._off_loop(lambda: self._client.new_posts(query, since, limit))
+        if is_first:
+            told = (_whole(one.get("created_utc")) for one in listed)
+            trail.since = min((when for when in told if when), default=trail.since)
+        elif len(listed) >= _LISTING_SIZE:
+            log.warning("the listing ends before the last run", subreddit=query)
+            yield Harvest(skipped=Counter(gap=1))
+        newest = trail.since
         for fields in reversed(listed):
             harvest, created_at = self._found(fields, trail)
             newest = max(newest, created_at)

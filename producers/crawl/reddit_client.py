@@ -6,6 +6,7 @@ size, follow no redirect, and a limit is told to the caller instead of being sle
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -216,9 +217,11 @@ def _fields(thing: Any) -> Fields:
 
 
 def _created(fields: Fields) -> float:
-    created = fields.get("created_utc")
     # What has no time is passed on, to be counted as a bad item.
-    return float(created) if isinstance(created, int | float) else float("inf")
+    created = fields.get("created_utc")
+    if isinstance(created, int | float) and math.isfinite(created):
+        return float(created)
+    return math.inf
 
 
 def _seconds(text: str) -> float | None:

@@ -160,7 +160,6 @@ def _reddit(shop: Workshop, cleanup: AsyncExitStack) -> CrawlSource:
     config = RedditConfig(
         subreddits=settings.reddit_subreddits,
         min_score=settings.reddit_min_score,
-        max_posts=settings.max_posts_per_run,
         max_attempts=settings.max_attempts,
         quarantine=shop.quarantine,
     )

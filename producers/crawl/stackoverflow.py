@@ -130,7 +130,8 @@ class StackExchangeSource:
 
     def _chosen(self, answers: list[AnswerItem]) -> list[AnswerItem]:
         """The accepted answer, then the best of the others."""
-        good = [one for one in answers if one.is_accepted or one.score >= self._config.min_score]
+        told = [one for one in answers if one.body.text]
+        good = [one for one in told if one.is_accepted or one.score >= self._config.min_score]
         good.sort(key=lambda one: (not one.is_accepted, -one.score, one.answer_id))
         return good[: self._config.max_answers]
 
@@ -138,7 +139,7 @@ class StackExchangeSource:
         self, item: QuestionItem, answers: list[AnswerItem], trail: Trail
     ) -> Iterator[str]:
         """Solutions of this question whose answers are in its list no more."""
-        if len(answers) < item.num_answers:
+        if item.num_answers < 0 or len(answers) < item.num_answers:
             return  # The list is not whole, so nothing can be told from it.
         there = {answer.key for answer in answers}
         for key in trail.ids(ANSWER_PREFIX):
@@ -149,7 +150,7 @@ class StackExchangeSource:
 
     async def _answers_of(self, questions: list[QuestionItem]) -> tuple[list[AnswerItem], int]:
         """All answers of the questions, a page after the other."""
-        ids = ";".join(str(item.question_id) for item in questions if item.num_answers > 0)
+        ids = ";".join(str(item.question_id) for item in questions if item.num_answers != 0)
         answers: list[AnswerItem] = []
         num_bad = 0
         has_more = bool(ids)

@@ -39,6 +39,7 @@ class QuestionItem:
     changed_at: int
     """Last activity, in seconds since 1970."""
     num_answers: int
+    """-1 where it is not told."""
     post: Post
 
 
@@ -127,7 +128,8 @@ def _question(fields: LineFields, tags: tuple[str, ...]) -> QuestionItem:
         revised_at=epoch_time(revised, "last_edit_date"),
         tags=tags,
     )
-    num_answers = fields.whole_number("answer_count") or 0
+    num_answers = fields.whole_number("answer_count")
+    num_answers = -1 if num_answers is None else num_answers
     return QuestionItem(question_id, changed_at or 0, num_answers, post)
 
 
