@@ -12,6 +12,9 @@ from fixstream.cli.demo.story import Story
 
 log = structlog.get_logger(__name__)
 
+REQUEST_TIMEOUT_S = 70.0
+"""Longer than the service's own deadline, so that a late answer is its word and not ours."""
+
 QUESTIONS = (
     {"error_message": "JWT token validation failed", "domain": "security"},
     {"error_message": "connection to the payment gateway refused", "domain": "network"},
@@ -35,7 +38,7 @@ class Probe(threading.Thread):
     def run(self) -> None:
         """Asks until stopped; a request that fails is counted, never raised."""
         numbered = enumerate(itertools.cycle(QUESTIONS))
-        with httpx.Client(timeout=10.0) as client:
+        with httpx.Client(timeout=REQUEST_TIMEOUT_S) as client:
             while not self._stop_asked.wait(self._interval_s):
                 number, question = next(numbered)
                 # A changing number keeps the cache from answering for the model.

@@ -34,6 +34,8 @@ DRAIN_QUIET_S = 3.0
 ENVIRONMENT = {
     # The model is full size; on two shared cores a hundred steps take longer than people watch.
     "FIXSTREAM_TRAINER_CHECKPOINT_INTERVAL_S": "40",
+    # Five processes share what may be two busy cores: late is better than refused here.
+    "FIXSTREAM_INFERENCE_DEADLINE_S": "60",
     "FIXSTREAM_LOG_FORMAT": "json",
 }
 
