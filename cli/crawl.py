@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from fixstream.cli.console import out, tell
 
@@ -44,7 +45,7 @@ def crawl(
     def on_report(report: CrawlReport) -> None:
         reports[:] = [report]
         for failure in report.failures:
-            tell(failure)
+            tell(escape(failure))
         out.print(_summary(report), markup=False)
 
     with StopSignal() as stopping:

@@ -13,7 +13,7 @@ from fixstream.runtime.settings import ServiceSettings
 
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+")]
 Repository = Annotated[
-    str, StringConstraints(pattern=r"^[\w.-]{1,100}/[\w.-]{1,100}(=[^=]{1,100})?$")
+    str, StringConstraints(pattern=r"^\w[\w.-]{0,99}/[\w-][\w.-]{0,99}(=[^=]{1,100})?$")
 ]
 Subreddit = Annotated[str, StringConstraints(pattern=r"^\w{2,50}$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[^\s;&/]{1,50}$")]

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from fixstream.producers.crawl.failures import Gone
 from fixstream.producers.crawl.host_client import HostClient, Question
 from fixstream.producers.crawl.json_values import objects_in
 from fixstream.producers.crawl.posts import event_of, solution_id, solution_of
@@ -91,7 +92,10 @@ class StackExchangeSource:
             answers, num_bad_answers = await self._answers_of(fresh)
             yield Harvest(skipped=Counter(bad_item=num_bad + num_bad_answers))
             for item in fresh:
-                yield self._harvest(item, answers, trail)
+                harvest = self._harvest(item, answers or [], trail)
+                if answers is None:  # The event stands; its answers are asked for again.
+                    trail.note(item.post.post_id, Seen("", item.post.revision))
+                yield harvest
             goes_on = walk.goes_on((item.changed_at for item in questions), has_more=has_more)
         yield await self._deleted(trail)
 
@@ -148,8 +152,13 @@ class StackExchangeSource:
                 trail.forget(key)
                 yield solution_id(SOURCE, key)
 
-    async def _answers_of(self, questions: list[QuestionItem]) -> tuple[list[AnswerItem], int]:
-        """All answers of the questions, a page after the other."""
+    async def _answers_of(
+        self, questions: list[QuestionItem]
+    ) -> tuple[list[AnswerItem] | None, int]:
+        """All answers of the questions, a page after the other; None where there is no list.
+
+        With the number of those that cannot be read.
+        """
         ids = ";".join(str(item.question_id) for item in questions if item.num_answers != 0)
         answers: list[AnswerItem] = []
         num_bad = 0
@@ -158,7 +167,11 @@ class StackExchangeSource:
         while has_more and page <= _MAX_ANSWER_PAGES:
             params = {"sort": "votes", "order": "desc", "page": str(page)}
             path = _ANSWERS_OF.format(ids=ids)
-            items, has_more = await self._ask(Question(path, params, method=_ANSWERS_OF))
+            try:
+                items, has_more = await self._ask(Question(path, params, method=_ANSWERS_OF))
+            except Gone:
+                log.warning("the host has no answers to its questions")
+                return None, num_bad
             read, bad = read_answers(items)
             answers += read
             num_bad += bad

@@ -303,3 +303,15 @@ async def test_secrets_in_posts_are_scrubbed(api: ApiServer, tmp_path: Path) -> 
     await crawl.crawl()
     assert key not in repr([*crawl.publisher.events, *crawl.publisher.solutions])
     assert "[aws" in crawl.publisher.events[0].message
+
+
+async def test_answers_that_cannot_be_had_are_asked_for_again(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    api.on(QUESTIONS, lambda _: wrapper(question(1, NOW_S)))
+    crawl = bench(api, tmp_path)
+    await crawl.crawl()
+    assert (len(crawl.event_ids), crawl.solution_ids) == (1, [])
+    api.on(f"{QUESTIONS}/1/answers", lambda _: wrapper(answer(2, 1)))
+    await crawl.crawl()
+    assert (len(crawl.event_ids), crawl.solution_ids) == (1, ["stackoverflow:answer/2"])
