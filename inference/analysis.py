@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import tantivy
 
@@ -34,6 +35,16 @@ _CODES = (
     re.compile(r"\((\d{4})[,)]"),
 )
 """Numbers that name an error: the system's, HTTP's, a database's."""
+_FILLER = (
+    "a an the this that these those it its he she we you they me my our your i "
+    "is are was were be been has have had do does did can cannot could will would should may must "
+    "not no and or but if then else when while because so as at by for from in into of on out "
+    "over to up with without after before during there here what which who how why "
+    "error errors exception fail failed failure fault fatal warning problem issue unknown "
+    "unexpected unable caused something anything went wrong happened occurred please help "
+    "hello hi hey test testing"
+)
+"""Words of any error at all: one that shares only these with a fix shares nothing."""
 _STEMMERS = threading.local()
 _TYPE_SUFFIXES = ("error", "exception", "warning", "fault", "failure")
 
@@ -63,6 +74,8 @@ class ErrorTerms:
     codes: tuple[frozenset[str], ...]
     """The error numbers in its headline, by kind."""
     frames: frozenset[str]
+    told: frozenset[str] = frozenset()
+    """The words of its message that tell it from other errors: no filler, no bare numbers."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -77,6 +90,8 @@ def words(text: str) -> list[str]:
     """The stemmed lower-case words of a text, in order; a CamelCase name also by its parts."""
     found: list[str] = []
     for token in _TOKEN.findall(text[:MAX_BODY_CHARS]):
+        if len(token) == 1 and token.isascii():
+            continue  # `x`, `'s`: a placeholder or a scrap, and rare enough to look like a match.
         found.append(token.lower())
         if not token.isdigit():
             parts = [part.lower() for piece in token.split("_") for part in _parts(piece)]
@@ -141,13 +156,20 @@ def error_terms(error_type: str | None, message: str, trace: ParsedTrace | None)
         rest = "" if trace.root.frames and rest.count("\n") > 2 * len(frames) else rest
     type_words = frozenset(words(" ".join(name for name in types if name)))
     said_words = frozenset(words(" ".join(said)))
+    rest_words = frozenset(words(rest))
     return ErrorTerms(
-        Terms(type_words | said_words, frozenset(words(rest))),
+        Terms(type_words | said_words, rest_words),
         said_words or type_words,
         frozenset(short_type(name) for name in types if name),
         codes(" ".join(said)),
         frozenset(frames),
+        frozenset(one for one in (said_words | rest_words) - _filler() if not one.isdigit()),
     )
+
+
+@cache
+def _filler() -> frozenset[str]:
+    return frozenset(words(_FILLER))
 
 
 def is_specific(type_name: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,9 @@ from fixstream.inference.served import Vectors
 from fixstream.inference.vectors import VectorIndex
 from fixstream.schemas.records import PUBLIC, Solution
 from fixstream.triage.scrub import Scrubber
+
+BODY_SHARE = 0.6
+"""A word that only a fix's text mentions explains this share of what one in its title would."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,13 @@ class _Asked:
 
     said: set[int]
     known: set[int]
+    told: set[int]
+    types: frozenset[str]
     codes: tuple[frozenset[str], ...]
     total_rarity: float
     """Rarity of all words that it says, those that no fix knows included."""
+    total_squared: float
+    """The same with each rarity squared: one telling word outweighs several common ones."""
 
 
 class KnowledgeBase:
@@ -74,6 +82,7 @@ class KnowledgeBase:
         self._numbers: dict[str, int] = {}
         self._names: list[str] = []
         self._frequencies: list[int] = []
+        self._num_of_type: Counter[str] = Counter()
         self._vectors: VectorIndex | None = None
         self._filling: VectorIndex | None = None
 
@@ -110,6 +119,7 @@ class KnowledgeBase:
             entry = _Entry(clean, types, codes(clean.title), titles, headline, every)
             for number in entry.all_words:
                 self._frequencies[number] += 1
+            self._num_of_type.update(types)
             self._entries[clean.solution_id] = entry
         self._lexical.put(clean.solution_id, index_text(terms), types, clean.visibility)
         metrics.SOLUTIONS.set(len(self._entries))
@@ -198,6 +208,7 @@ class KnowledgeBase:
         if entry is not None:
             for number in entry.all_words:
                 self._frequencies[number] -= 1
+            self._num_of_type.subtract(entry.types)
         for index in (self._vectors, self._filling):
             if index is not None:
                 index.remove(solution_id)
@@ -225,24 +236,37 @@ class KnowledgeBase:
         known = {number for term in error.terms.all if (number := numbers.get(term)) is not None}
         # What no fix talks about is unexplained too, but a name or an id counts half.
         num_unknown = sum(term not in numbers for term in telling)
-        total = sum(map(self._rarity, said)) + 0.5 * num_unknown * self._rarity(None)
-        return _Asked(said, known, error.codes, total)
+        strange = self._rarity(None)
+        rarities = [self._rarity(number) for number in said]
+        total = sum(rarities) + 0.5 * num_unknown * strange
+        squared = sum(rarity**2 for rarity in rarities) + 0.5 * num_unknown * strange**2
+        told = {number for term in error.told if (number := numbers.get(term)) is not None}
+        return _Asked(said, known, told, error.error_types, error.codes, total, squared)
 
     def _candidate(self, entry: _Entry, asked: _Asked, relative: float) -> Candidate:
         known, rarity = asked.known, self._rarity
+        headline = frozenset(entry.headline)
         shared = {number: rarity(number) for number in entry.all_words if number in known}
-        explained = sum(value for number, value in shared.items() if number in asked.said)
-        titled = sum(shared[number] for number in entry.headline if number in asked.said)
+        explained = sum(
+            value * (1.0 if number in headline else BODY_SHARE)
+            for number, value in shared.items()
+            if number in asked.said
+        )
+        titled = sum(shared[number] ** 2 for number in headline & asked.said)
         rarest = sorted(shared, key=lambda number: -shared[number])
         return Candidate(
             solution=entry.solution,
             types=entry.types,
             relative_bm25=relative,
             explained=explained / asked.total_rarity if asked.total_rarity else 0.0,
-            titled=titled / asked.total_rarity if asked.total_rarity else 0.0,
+            titled=titled / asked.total_squared if asked.total_squared else 0.0,
             answered=max((self._share(title, known) for title in entry.titles), default=0.0),
             agrees_on_code=_agreement(entry.codes, asked.codes),
             shared_words=tuple(self._names[number] for number in rarest if shared[number] > 1.0),
+            num_told=len(asked.told & shared.keys()),
+            num_of_type=min(
+                map(self._num_of_type.__getitem__, entry.types & asked.types), default=0
+            ),
         )
 
     def _share(self, title: array[int], known: set[int]) -> float:

@@ -14,10 +14,16 @@ from dataclasses import dataclass
 
 from fixstream.inference.analysis import is_specific
 from fixstream.inference.evidence import Tally
-from fixstream.schemas.enums import Category
+from fixstream.schemas.enums import Category, LabelSource
 from fixstream.schemas.records import Labels, Solution
 
 MAX_NAMED_WORDS = 6
+MIN_TIES = 2
+"""A fix is shown only if so many words tie it to the error, or one and a rule that agrees."""
+MIN_SIMILARITY = 0.5
+"""From this cosine on, the learned similarity may stand for words that do not match."""
+MAX_FIXES_OF_A_TELLING_TYPE = 2
+"""`OSError` is for many fixes and chooses none of them; `NoCredentialsError` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,10 @@ class Candidate:
     """Whether both name the same error number (errno, HTTP status, database); None: not both do."""
     similarity: float | None = None
     """Cosine of the learned embeddings; None where there is none."""
+    num_told: int = 0
+    """How many telling words of the error's message the fix has, filler and numbers left out."""
+    num_of_type: int = 0
+    """How many fixes are for the exception type that both share, the rarest; 0: they share none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,8 @@ class Question:
     labels: Labels
     group_tallies: Mapping[str, Tally]
     """What feedback said about fixes for this very group."""
+    num_told: int = 0
+    """How many telling words its message has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,8 @@ class Ranked:
     candidate: Candidate
     score: float
     matched_on: tuple[str, ...]
+    is_grounded: bool = True
+    """Whether enough matched for the score to mean anything; one common word is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +143,40 @@ def _judge(
     ]
     log_odds = weights.bias + sum(value for value, _ in signs)
     score = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds))))
-    return Ranked(candidate, score, tuple(name for _, name in signs if name))
+    names = tuple(name for _, name in signs if name)
+    return Ranked(candidate, score, names, _is_grounded(candidate, question, weights))
+
+
+def _is_grounded(candidate: Candidate, question: Question, weights: RankingWeights) -> bool:
+    """Whether two things tie the fix to the error, or one that says it all.
+
+    Shares of a message say nothing where the message hardly does: of "timeout", any fix with that
+    word explains all.
+    """
+    solution, label = candidate.solution, question.labels.category
+    is_ruled = label.source is LabelSource.RULE and label.value == solution.category
+    num_ties = candidate.num_told + MIN_TIES * bool(candidate.agrees_on_code)
+    if num_ties and is_ruled and label.value != Category.UNKNOWN:
+        num_ties += 1
+    return (
+        num_ties >= MIN_TIES
+        or _is_type_enough(candidate, question)
+        or solution.fingerprint == question.fingerprint
+        or solution.solution_id in question.group_tallies
+        or (
+            weights.learned > 0
+            and question.num_told >= MIN_TIES
+            and (candidate.similarity or 0.0) >= MIN_SIMILARITY
+        )
+    )
+
+
+def _is_type_enough(candidate: Candidate, question: Question) -> bool:
+    """Whether the shared exception type ties the two: alone only if it is for few fixes."""
+    if not any(map(is_specific, candidate.types & question.error_types)):
+        return False
+    is_rare = 0 < candidate.num_of_type <= MAX_FIXES_OF_A_TELLING_TYPE
+    return is_rare or candidate.num_told > 0 or candidate.answered >= 0.5
 
 
 Sign = tuple[float, str]

@@ -113,7 +113,9 @@ class Suggester:
         self._inquiries.put(inquiry.fingerprint, inquiry)
         labels = merged_labels(self.rule_trust.weighed(inquiry.labels), prediction)
         ranked = self._ranked(inquiry, labels, prediction)
-        good = [one for one in ranked if one.score >= self._config.min_confidence]
+        good = [
+            one for one in ranked if one.is_grounded and one.score >= self._config.min_confidence
+        ]
         advice = Advice(
             inquiry.fingerprint,
             prediction.model_version if prediction else 0,
@@ -186,6 +188,7 @@ class Suggester:
             inquiry.terms.error_types,
             labels,
             self._evidence.of_group(inquiry.fingerprint),
+            len(inquiry.terms.told),
         )
         ids = [one.solution.solution_id for one in candidates]
         tallies = {solution_id: self._evidence.of_fix(solution_id) for solution_id in ids}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -84,6 +85,86 @@ def test_common_errors_find_their_fix_and_odd_ones_find_none(
     # Measured 26 of 27 and 31 of 31; two arguable fixes for odd errors, and one.
     assert num_right >= 0.9 * len(known)
     assert num_false <= 0.25 * (len(questions) - len(known))
+
+
+@pytest.fixture(scope="module")
+def stocked() -> Iterator[Service]:
+    with service() as running:
+        for one in starter_solutions():
+            running.knowledge.put(one)
+        running.knowledge.commit()
+        yield running
+
+
+def from_starter(stocked: Service, asked: Asked) -> list[str]:
+    return [name.removeprefix("starter-") for name in advised(stocked, asked)]
+
+
+def test_the_example_of_a_failed_token_gets_token_fixes_first(stocked: Service) -> None:
+    asked = Asked(None, "JWT token validation failed")
+    assert inquiry(asked).labels.category.value == "authentication"
+    assert "jwt" in from_starter(stocked, asked)[0]
+
+
+def test_a_rare_word_of_the_title_outweighs_common_ones() -> None:
+    with service() as running:
+        for number in range(40):  # What makes a word common.
+            word = ("session", "check", "token", "other", "other")[number // 8]
+            running.knowledge.put(solution(f"n{number}", f"{word} number{number}"))
+        running.knowledge.put(solution("common", "session token check", "A zanzibar may be near."))
+        running.knowledge.put(solution("rare", "zanzibar", "session token check"))
+        running.knowledge.commit()
+        asked = Asked(None, "zanzibar session token check")
+        assert advised(running, asked) == ["rare", "common"]
+
+
+@pytest.mark.parametrize("error_type", ["ConnectionError", None])
+def test_a_cloud_that_cannot_be_reached_is_a_matter_of_the_network(
+    stocked: Service, error_type: str | None
+) -> None:
+    fixes = from_starter(stocked, Asked(error_type, "Failed to connect to Azure"))
+    first = {"cloud-endpoint-connection-failed", "azure-service-request-error-cannot-connect"}
+    assert set(fixes[:2]) == first
+
+
+@pytest.mark.parametrize(
+    ("error_type", "message"),
+    [
+        (None, "x"),
+        (None, "E: m"),
+        (None, "m"),
+        (None, "hello"),
+        (None, "error"),
+        (None, "the"),
+        (None, "it fails"),
+        (None, "timeout"),
+        ("Error", "x"),
+        ("OSError", "x"),
+        ("ValueError", "x"),
+        ("RuntimeError", "test"),
+    ],
+)
+def test_a_message_that_says_nothing_gets_no_answer(
+    stocked: Service, error_type: str | None, message: str
+) -> None:
+    assert from_starter(stocked, Asked(error_type, message)) == []
+
+
+@pytest.mark.parametrize(
+    ("error_type", "message", "first"),
+    [
+        (None, "OOMKilled", "k8s-oomkilled"),
+        (None, "deadlock", "postgres-deadlock-detected"),
+        (None, "NoCredentialsError", "aws-unable-to-locate-credentials"),
+        (None, "error 500", "httpx-http-status-error-500"),
+        ("KeyError", "'x'", "keyerror"),
+        ("ZeroDivisionError", "x", "zerodivisionerror"),
+    ],
+)
+def test_one_telling_word_or_type_is_enough(
+    stocked: Service, error_type: str | None, message: str, first: str
+) -> None:
+    assert from_starter(stocked, Asked(error_type, message))[0] == first
 
 
 def test_a_fix_that_worked_for_the_group_comes_first() -> None:
