@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fixstream.producers.crawl import TechnicalDataCrawler
     from fixstream.producers.installation import capture_exception, init, shut_down
     from fixstream.producers.log_handler import ErrorEventHandler
     from fixstream.producers.middleware import ErrorLearningMiddleware
@@ -25,6 +26,7 @@ __all__ = [
     "EventSink",
     "KafkaSink",
     "MemorySink",
+    "TechnicalDataCrawler",
     "WsgiErrorLearningMiddleware",
     "capture_exception",
     "init",
@@ -43,6 +45,7 @@ _HOMES = {
     "MemorySink": "sinks",
     "WsgiErrorLearningMiddleware": "wsgi",
     "subscribe": "subscription",
+    "TechnicalDataCrawler": "crawl",
 }
 
 

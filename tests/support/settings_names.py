@@ -8,6 +8,7 @@ from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from fixstream.inference.settings import InferenceSettings
+from fixstream.producers.crawl.settings import CrawlSettings
 from fixstream.producers.settings import ProducerSettings
 from fixstream.runtime.settings import KafkaSettings, LogSettings
 from fixstream.runtime.topics_plan import TopicsSettings
@@ -19,6 +20,7 @@ ALL_SETTINGS: tuple[type[BaseSettings], ...] = (
     LogSettings,
     TopicsSettings,
     ProducerSettings,
+    CrawlSettings,
     StreamsSettings,
     TrainerSettings,
     LearningSettings,
