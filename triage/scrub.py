@@ -96,20 +96,18 @@ class _Family:
     """Detectors whose gates are tried in one pass."""
 
     def __init__(self, detectors: Iterable[Detector]) -> None:
-        """Leaves out those that have signs."""
-        self.detectors = tuple(detector for detector in detectors if not detector.signs)
+        """Leaves out those without a gate."""
+        self.detectors = tuple(detector for detector in detectors if detector.gate)
         self.gates = Gates(detector.gate for detector in self.detectors)
 
 
-def _by_signs(
-    detectors: Iterable[Detector],
-) -> tuple[tuple[tuple[bytes, ...], tuple[Detector, ...]], ...]:
+def _by_signs(detectors: Iterable[Detector]) -> dict[str, list[Detector]]:
     """Puts together the detectors that have the same signs."""
-    found: dict[tuple[bytes, ...], tuple[Detector, ...]] = {}
+    found: dict[str, list[Detector]] = {}
     for detector in detectors:
         if detector.signs:
-            found[detector.signs] = (*found.get(detector.signs, ()), detector)
-    return tuple(found.items())
+            found.setdefault(detector.signs, []).append(detector)
+    return found
 
 
 class Scrubber:
@@ -124,7 +122,11 @@ class Scrubber:
         about_people = personal.detectors(keep_private_ips=self._config.keep_private_ips)
         # A set each: in one for all, the states of the search multiply with what a text opens.
         self._families = tuple(map(_Family, (by_form, by_place, about_people)))
-        self._signed = _by_signs((*by_form, *by_place, *about_people))
+        every = (*by_form, *by_place, *about_people)
+        signed = _by_signs(every)
+        self._signs = Gates(signed)
+        self._signed = tuple(signed.values())
+        self._always = tuple(found for found in every if not found.gate and not found.signs)
 
     def scrub(self, text: str) -> str:
         """Returns `text` without secrets; placeholders are numbered within this text."""
@@ -180,13 +182,11 @@ class Scrubber:
         for family in self._families:
             for index in family.gates.open(buffer):
                 finds.extend(family.detectors[index].find(buffer))
-        lower = buffer.lower()
-        for signs, detectors in self._signed:
-            for sign in signs:
-                if sign in lower:
-                    for detector in detectors:
-                        finds.extend(detector.find(buffer))
-                    break
+        for index in self._signs.open(buffer):
+            for detector in self._signed[index]:
+                finds.extend(detector.find(buffer))
+        for detector in self._always:
+            finds.extend(detector.find(buffer))
         return _merged(finds) if finds else finds
 
 

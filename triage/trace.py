@@ -32,7 +32,7 @@ class _Language(NamedTuple):
     """How the traces of one language are found and read."""
 
     name: str
-    may_hold: Callable[[str], bool]
+    signs: str
     gate: Gates
     """The pattern that a trace of it cannot lack."""
     parse: Parser
@@ -41,18 +41,19 @@ class _Language(NamedTuple):
 # Each gate is a set of its own: in one set for all, the states of the search multiply with what a
 # text opens, and most of the time went into building states for texts never seen before.
 _LANGUAGES: tuple[_Language, ...] = (
-    _Language("python", python.may_hold, Gates([python.GATE]), python.parse),
-    _Language("java", java.may_hold, Gates([java.GATE]), java.parse),
-    _Language("go", go.may_hold, Gates([go.GATE]), go.parse),
-    _Language("rust", rust.may_hold, Gates([rust.GATE]), rust.parse),
-    _Language("dart", dart.may_hold, Gates([dart.GATE]), dart.parse),
-    _Language("csharp", dotnet.may_hold, Gates([dotnet.GATE]), dotnet.parse),
-    _Language("javascript", javascript.may_hold, Gates([javascript.GATE]), javascript.parse),
-    _Language("php", php.may_hold, Gates([php.GATE]), php.parse),
-    _Language("ruby", ruby.may_hold, Gates([ruby.GATE]), ruby.parse),
-    _Language("cpp", native.may_hold, Gates([native.GATE]), native.parse),
+    _Language("python", python.SIGNS, Gates([python.GATE]), python.parse),
+    _Language("java", java.SIGNS, Gates([java.GATE]), java.parse),
+    _Language("go", go.SIGNS, Gates([go.GATE]), go.parse),
+    _Language("rust", rust.SIGNS, Gates([rust.GATE]), rust.parse),
+    _Language("dart", dart.SIGNS, Gates([dart.GATE]), dart.parse),
+    _Language("csharp", dotnet.SIGNS, Gates([dotnet.GATE]), dotnet.parse),
+    _Language("javascript", javascript.SIGNS, Gates([javascript.GATE]), javascript.parse),
+    _Language("php", php.SIGNS, Gates([php.GATE]), php.parse),
+    _Language("ruby", ruby.SIGNS, Gates([ruby.GATE]), ruby.parse),
+    _Language("cpp", native.SIGNS, Gates([native.GATE]), native.parse),
 )
 """The surest form first."""
+_SIGNS = Gates(language.signs for language in _LANGUAGES)
 
 _DIALECTS: dict[str, Callable[[tuple[ParsedException, ...]], str]] = {
     "java": java.language,
@@ -74,13 +75,10 @@ _SHORT_PREFIX = re.compile(
 
 def _parsed(text: str) -> tuple[ParsedTrace | None, bool]:
     """Returns the trace, and whether the text has at least the signs of one."""
-    encoded: bytes | None = None
+    encoded = text.encode("utf-8", "surrogatepass")
     has_signs = False
-    for language in _LANGUAGES:
-        if not language.may_hold(text):
-            continue
-        if encoded is None:
-            encoded = text.encode("utf-8", "surrogatepass")
+    for index in _SIGNS.open(encoded):
+        language = _LANGUAGES[index]
         if not language.gate.open(encoded):
             continue
         has_signs = True

@@ -207,9 +207,7 @@ def _find(text: bytes) -> Iterator[Find]:
             position = max(position, end)
 
 
-def _spaced(
-    prefix: str, gate: str, *, rank: int, sure: bool, signs: tuple[bytes, ...] = ()
-) -> Detector:
+def _spaced(prefix: str, gate: str, *, rank: int, sure: bool, signs: str = "") -> Detector:
     """Makes a detector for a value that only white space divides from a telling word."""
     compiled = compile_bytes(prefix)
 
@@ -256,8 +254,8 @@ def _find_near(text: bytes) -> Iterator[Find]:
             yield Find(whole.start(), whole.start() + len(value), "secret", LOOSE)
 
 
-_TELLING_SIGNS = (b"passw", b"secret", b"token", b"key", b"credential", b"jwt", b"signature")
-_SPOKEN_SIGNS = (b"passw", b"passphrase", b"pwd", b"passcode")
+_TELLING_SIGNS = r"(?i:passw|secret|token|key|credential|jwt|signature)"
+_SPOKEN_SIGNS = r"(?i:passw|passphrase|pwd|passcode)"
 
 
 _OPTION = (

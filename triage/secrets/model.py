@@ -37,13 +37,13 @@ class Detector:
 
     `gate` is a cheap RE2 pattern that every text with a find has to contain: the gates of a family
     are tried in one pass, and only detectors whose gate is open run. What common words would open
-    has `signs` instead: literals in lower case, one of which every text with a find contains.
+    has `signs` instead, such a pattern too: those are tried in a pass of their own.
     """
 
     name: str
     gate: str
     find: Callable[[bytes], Iterator[Find]]
-    signs: tuple[bytes, ...] = ()
+    signs: str = ""
 
 
 OPTIONS = byte_options()

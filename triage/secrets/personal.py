@@ -117,7 +117,7 @@ def _email_finder() -> Detector:
             if not in_address and checks.is_email(text[start:end]):
                 yield Find(start, end, "email", EXACT)
 
-    return Detector("email", UNGATED, find, (b"@", b"%40"))
+    return Detector("email", UNGATED, find, "@|%40")
 
 
 _CARD = compile_bytes(r"\b[2-6]\d{3}(?:[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|[ -]\d{6}[ -]\d{4,5})\b")

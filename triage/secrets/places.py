@@ -232,7 +232,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             gate="Private-Lines",
         ),
         after_prefix("private_key", r"Private-MAC: ", r"[0-9a-f]{32,}"),
-        Detector("userinfo", UNGATED, _userinfo, (b"@",)),
+        Detector("userinfo", UNGATED, _userinfo, "@"),
         _go_dsn(),
         after_prefix(
             "password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+", gate="jdbc:oracle:"
@@ -267,7 +267,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         Detector("cookie", r"(?i:cookie)", _cookies),
         Detector("long_header", r"(?i:authorization)", _long_headers),
         Detector("pgpass", r":(?:\d{4}|\*):", _pgpass),
-        Detector("aws_secret", UNGATED, _aws_secrets, (b"aws", b"akia", b"asia")),
+        Detector("aws_secret", UNGATED, _aws_secrets, r"(?i:aws)|AKIA|ASIA"),
         Detector("master_key", UNGATED, _lone_key),
         _encoded(strong),
     )
@@ -351,7 +351,7 @@ def _go_dsn() -> Detector:
             if text[max(0, start - 2) : start] != b"//" and not values.is_stand_in(value):
                 yield Find(colon + 1, at, "password", KEYED)
 
-    return Detector("dsn", UNGATED, find, (b"@",))
+    return Detector("dsn", UNGATED, find, "@")
 
 
 def _des_hash() -> Detector:

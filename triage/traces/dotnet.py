@@ -16,13 +16,8 @@ GATE = (
     r"|\bat [\w.`<>+|\[\],]+\.[\w.`<>|\[\],]+\((?:[\w.`\[\]&<>,]+ \w+(?:, )?)+\)"
 )
 
-_CALL = re.compile(r"at [^ \t\n\f\r(]+ ?\(")
-
-
-def may_hold(text: str) -> bool:
-    """Tells at a glance whether the gate could open."""
-    return _CALL.search(text) is not None or "--- End of" in text
-
+SIGNS = r"at [^\s(]+ ?\(|--- End of"
+"""What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
     r"^[^\S\n]*at (?P<path>[^\s(]{1,400}?)\.?(?P<function>[^\s.(]{1,200}|\.c?ctor) ?"

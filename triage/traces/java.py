@@ -20,22 +20,8 @@ GATE = (
     r"|Unknown Source|<generated>)"
 )
 
-_SOURCES = (
-    ".java",
-    ".kt",
-    ".scala",
-    ".groovy",
-    ".clj",
-    "Native Method",
-    "Unknown Source",
-    "<generated>",
-)
-
-
-def may_hold(text: str) -> bool:
-    """Tells at a glance whether the gate could open."""
-    return any(map(text.__contains__, _SOURCES))
-
+SIGNS = r"\.(?:java|kt|scala|groovy|clj)\b|Native Method|Unknown Source|<generated>"
+"""What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
     r"^[^\S\n]*at (?:[\w.@-]*/{1,2}){0,2}(?P<path>[\w$.<>-]+)\.(?P<function>[\w$<>-]+) ?"

@@ -16,19 +16,8 @@ GATE = (
     r":[^\s]*:\d+(?::\d+)?"
 )
 
-_LINE_AND_COLUMN = re.compile(r":\d+:\d")
-_PLACELESS = ("(native)", "(<anonymous>)", "(unknown location)", "(index ")
-_ADDRESS = re.compile(r"@[a-z-]{3,16}:")
-
-
-def may_hold(text: str) -> bool:
-    """Tells at a glance whether the gate could open."""
-    return (
-        _LINE_AND_COLUMN.search(text) is not None
-        or any(map(text.__contains__, _PLACELESS))
-        or _ADDRESS.search(text) is not None
-    )
-
+SIGNS = r":\d+:\d|\((?:native|<anonymous>|unknown location)\)|\(index |@(?:https?|file|resource|webpack|chrome|moz-extension|safari-extension|app|capacitor):"
+"""What the gate cannot open without; quicker to look for."""
 
 _V8 = re.compile(
     r"^[^\S\n]*at (?:(?P<function>[^\n(]{0,300}?) ?\((?P<place>[^\n]{0,600})\)|(?P<bare>\S{1,600}))[ \t]*$",

@@ -17,11 +17,8 @@ from fixstream.triage.traces.model import (
 
 GATE = r"#\d+ (?:[^\n]+\(\d+\): |\[internal function\]|\{main\})"
 
-
-def may_hold(text: str) -> bool:
-    """Tells at a glance whether the gate could open."""
-    return "#" in text and ("): " in text or "[internal function]" in text or "{main}" in text)
-
+SIGNS = r"#\d+ (?:\[internal function\]|\{main\})|\(\d+\): "
+"""What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
     r"^[^\S\n]*#\d+ (?:(?P<file>[^\n]{1,500}?)\((?P<line>\d{1,9})\)|\[internal function\]): (?P<call>[^\n(]{1,300})",

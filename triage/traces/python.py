@@ -18,11 +18,8 @@ from fixstream.triage.traces.model import (
 
 GATE = r'File "[^"\n]+", line \d+'
 
-
-def may_hold(text: str) -> bool:
-    """Tells at a glance whether the gate could open."""
-    return 'File "' in text
-
+SIGNS = r'File "'
+"""What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
     r'^[ \t|+]*File "(?P<file>[^"\n]{1,1024})", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?',

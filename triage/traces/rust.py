@@ -8,11 +8,8 @@ from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, sh
 
 GATE = r"panicked at |^ *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|stack backtrace:\n"
 
-
-def may_hold(text: str) -> bool:
-    """Tells at a glance whether the gate could open."""
-    return "panicked at " in text or ".rs:" in text or "stack backtrace:" in text
-
+SIGNS = r"panicked at |\.rs:|stack backtrace:"
+"""What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
     r"^[^\S\n]*\d+: +(?:0x[0-9a-f]+ - )?(?P<function>[^\n]{1,500}?)[ \t]*$"
