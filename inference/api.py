@@ -41,7 +41,7 @@ from fixstream.inference.rest_models import (
     PredictedLabel,
     Predictions,
     ProvenanceAnswer,
-    TopK,
+    TopKOrDefault,
 )
 from fixstream.inference.statistics import Sources, statistics
 from fixstream.runtime.clock import Clock
@@ -148,7 +148,7 @@ def _add_asking(router: APIRouter, parts: RestParts, config: RestConfig) -> None
         error_message: Annotated[Message, Query()],
         error_type: Annotated[ErrorType | None, Query()] = None,
         domain: Annotated[DomainName | None, Query()] = None,
-        top_k: Annotated[TopK | None, Query()] = None,
+        top_k: Annotated[TopKOrDefault, Query()] = None,
     ) -> FixesAnswer:
         """Ranked fixes for an error."""
         await parts.limiter.check("predict", caller(request))

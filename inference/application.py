@@ -58,6 +58,7 @@ def create_application(
     app.include_router(page_routes(app, parts))
     _add_health(app, readiness)
     _describe_problems(app)
+    _describe_bodies(app, gate.max_body_bytes)
     return Gate(app, gate)
 
 
@@ -86,3 +87,13 @@ def _describe_problems(app: FastAPI) -> None:
     """Adds the problem document to the API's description: no route returns it by type."""
     document = app.openapi()  # Made once, and kept by FastAPI.
     document["components"]["schemas"]["ProblemDocument"] = ProblemDocument.model_json_schema()
+
+
+def _describe_bodies(app: FastAPI, max_bytes: int) -> None:
+    """Adds to each call with a body what is taken: no schema can say it."""
+    whole = max_bytes % 2**20 == 0
+    size = f"{max_bytes // 2**20} MiB" if whole else f"{max_bytes:,} bytes"
+    for methods in app.openapi()["paths"].values():
+        for call in methods.values():
+            if "requestBody" in call:
+                call["description"] += f" The body is application/json only, at most {size}."

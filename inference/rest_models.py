@@ -20,10 +20,24 @@ DomainName = Literal["cloud", "network", "security", "general"]
 SeverityName = Literal["low", "medium", "high", "critical", "emergency"]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, pattern=r"^[\x21-\x7e]+$")]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
-Message = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)]
+Message = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_TEXT_CHARS,
+        description=f"What went wrong, 1 to {MAX_TEXT_CHARS:,} characters.",
+    ),
+]
 ErrorType = Annotated[str, Field(max_length=MAX_TITLE_CHARS)]
 Trace = Annotated[str, Field(max_length=MAX_TRACE_CHARS)]
 TopK = Annotated[int, Field(ge=1, le=MAX_FIXES)]
+_TRACE = Field(
+    description=f"A stack trace as it was printed, at most {MAX_TRACE_CHARS:,} characters."
+)
+TopKOrDefault = Annotated[
+    TopK | None,
+    Field(description=f"Fixes wanted at most, 1..{MAX_FIXES}; left out: as the service is set."),
+]
 MAX_REPORTS = 1000
 
 
@@ -34,11 +48,11 @@ class Body(BaseModel):
 
 
 class ErrorReport(Body):
-    """One error to learn from."""
+    """One error to learn from. Unknown fields are ignored."""
 
     error_type: ErrorType | None
     message: Message
-    stack_trace: Trace | None = None
+    stack_trace: Annotated[Trace | None, _TRACE] = None
     severity: SeverityName | None = None
     domain: DomainName | None = None
     service: Name | None = None
@@ -50,7 +64,7 @@ class ErrorReport(Body):
 
 
 class ErrorsBody(Body):
-    """Errors to learn from."""
+    """Errors to learn from. Unknown fields are ignored."""
 
     errors: Annotated[list[ErrorReport], Field(min_length=1, max_length=MAX_REPORTS)]
 
@@ -63,13 +77,13 @@ class ErrorsAccepted(BaseModel):
 
 
 class PredictBody(Body):
-    """One error to predict for."""
+    """One error to predict for. Unknown fields are ignored."""
 
     error_message: Message
     domain: DomainName | None = None
     error_type: ErrorType | None = None
-    stack_trace: Trace | None = None
-    top_k: TopK | None = None
+    stack_trace: Annotated[Trace | None, _TRACE] = None
+    top_k: TopKOrDefault = None
 
 
 class PredictedLabel(BaseModel):
@@ -125,7 +139,7 @@ class PredictAnswer(FixesAnswer):
 
 
 class FeedbackBody(Body):
-    """Whether a fix worked."""
+    """Whether a fix worked. Unknown fields are ignored."""
 
     error_id: Id
     solution_worked: bool
