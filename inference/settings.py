@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from fixstream.runtime.settings import ServiceSettings
@@ -23,7 +23,7 @@ class InferenceSettings(ServiceSettings):
         default="models/continuous_learning",
         validation_alias=AliasChoices("FIXSTREAM_INFERENCE_CHECKPOINT_DIR", "CHECKPOINT_DIR"),
     )
-    """Folder or fsspec URL under which checkpoints may lie; other places are refused."""
+    """Local or mounted folder under which checkpoints lie: no URL. No other place is read."""
     trusted_keys: str | None = None
     """File or folder with the public keys whose updates are trusted: `<CHECKPOINT_DIR>/keys`."""
     streams_group: str = "streams"
@@ -66,6 +66,14 @@ class InferenceSettings(ServiceSettings):
     """Key of the hash that stands for a submitter; default: one kept beside the model keys."""
     drain_timeout_s: float = Field(default=10.0, gt=0)
     """Seconds that requests under way have to end after SIGTERM."""
+
+    @field_validator("checkpoint_dir")
+    @classmethod
+    def _is_folder(cls, value: str) -> str:
+        # As a path it would be a folder named `s3:` that never comes to be.
+        if "://" in value:
+            raise ValueError("has to be a folder, not a URL")
+        return value
 
     @property
     def trusted_keys_path(self) -> str:
