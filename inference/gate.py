@@ -2,7 +2,7 @@
 
 It names the request (correlation id in and out), bounds its body in size and time while it streams
 in, refuses it when too many are under way, counts and times it, and turns whatever escapes into a
-problem document. It knows no route.
+problem document. HEAD is answered as GET without the body. It knows no route.
 """
 
 from __future__ import annotations
@@ -69,15 +69,18 @@ class Gate:
         headers = Headers(scope=scope)
         correlation_id = _correlation_id(headers)
         scope.setdefault("state", {})["correlation_id"] = correlation_id
-        answer = _Answer(send, correlation_id)
+        is_head = scope["method"] == "HEAD"
+        # A copy: the server looks at its own scope to know that no body follows.
+        inner = {**scope, "method": "GET"} if is_head else scope
+        answer = _Answer(send, correlation_id, is_head)
         started = time.perf_counter()
         self._num_requests += 1
         try:
             with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
-                await self._bounded(scope, headers, receive, answer)
+                await self._bounded(inner, headers, receive, answer)
         finally:
             self._num_requests -= 1
-            _count(scope, answer.status, time.perf_counter() - started)
+            _count(inner, scope["method"], answer.status, time.perf_counter() - started)
 
     async def _bounded(
         self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer
@@ -135,10 +138,11 @@ class _Body:
 
 
 class _Answer:
-    """Wraps `send`: adds our headers, and remembers whether the answer has begun."""
+    """Wraps `send`: adds our headers, leaves out the body of an answer to HEAD, knows its start."""
 
-    def __init__(self, send: Send, correlation_id: str) -> None:
+    def __init__(self, send: Send, correlation_id: str, is_head: bool) -> None:
         self._send = send
+        self._is_head = is_head
         self._correlation_id = correlation_id
         self.status = 0
 
@@ -149,6 +153,8 @@ class _Answer:
             headers[CORRELATION_HEADER] = self._correlation_id
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+        elif self._is_head and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self._send(message)
 
     async def problem(self, scope: Scope, receive: Receive, status: int, detail: str) -> None:
@@ -164,9 +170,9 @@ def _correlation_id(headers: Headers) -> str:
     return given if _CORRELATION_ID.match(given) else uuid.uuid4().hex
 
 
-def _count(scope: Scope, status: int, seconds: float) -> None:
+def _count(scope: Scope, asked: str, status: int, seconds: float) -> None:
     # The route's template, not the path: a scanner must not make a metric a path.
     route = getattr(scope.get("route"), "path", "unknown")
-    method = scope["method"] if scope["method"] in {"GET", "POST", "HEAD"} else "other"
+    method = asked if asked in {"GET", "POST", "HEAD"} else "other"
     metrics.REQUESTS.labels(route, method, str(status)).inc()
     metrics.REQUEST_SECONDS.labels(route).observe(seconds)

@@ -11,9 +11,11 @@ import httpx
 import pytest
 
 from fixstream.inference.gate import GateConfig
+from fixstream.inference.settings import InferenceSettings
+from fixstream.runtime.settings import load_settings
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import EventSource
-from fixstream.schemas.errors import BrokerUnavailable
+from fixstream.schemas.errors import BrokerUnavailable, Misconfigured
 from fixstream.schemas.records import ErrorEvent, FixFeedback
 from support.inference import (
     FakeModel,
@@ -245,6 +247,66 @@ async def test_unknown_addresses_and_methods_are_problems(client: httpx.AsyncCli
     refused = await client.delete(f"{PREFIX}/stats")
     assert_problem(refused, 405)
     assert refused.headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", f"{PREFIX}/stats", "/nowhere"])
+async def test_head_is_get_without_the_body(client: httpx.AsyncClient, path: str) -> None:
+    got, asked = await client.get(path), await client.head(path)
+    assert (asked.status_code, asked.content) == (got.status_code, b"")
+    assert asked.headers["content-type"] == got.headers["content-type"]
+    assert int(asked.headers["content-length"]) > 0
+
+
+async def test_head_of_a_call_that_only_takes_post_is_405(client: httpx.AsyncClient) -> None:
+    assert (await client.head(f"{PREFIX}/predict")).status_code == 405
+
+
+def test_a_checkpoint_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIXSTREAM_INFERENCE_CHECKPOINT_DIR", "s3://bucket/models")
+    with pytest.raises(Misconfigured, match="not a URL"):
+        load_settings(InferenceSettings)
+
+
+async def test_the_description_states_the_limits(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    fields = schemas["PredictBody"]["properties"]
+    for words, name in (
+        ("32,768", "error_message"),
+        ("131,072", "stack_trace"),
+        ("1..20", "top_k"),
+    ):
+        assert words in fields[name]["description"], name
+    for name in ("PredictBody", "ErrorsBody", "FeedbackBody"):
+        assert "Unknown fields are ignored" in schemas[name]["description"], name
+    for path in ("predict", "errors", "feedback"):
+        call = document["paths"][f"{PREFIX}/{path}"]["post"]
+        assert list(call["requestBody"]["content"]) == ["application/json"]
+        assert "application/json only" in call["description"]
+        assert "1 MiB" in call["description"]
+    (asked,) = (
+        one
+        for one in document["paths"][f"{PREFIX}/suggest-fix"]["get"]["parameters"]
+        if one["name"] == "error_message"
+    )
+    assert "32,768" in asked["description"]
+
+
+async def test_what_the_description_says_of_a_body_holds(client: httpx.AsyncClient) -> None:
+    async def status(**fields: object) -> int:
+        body = {"error_message": "x", **fields}
+        return (await client.post(f"{PREFIX}/predict", json=body)).status_code
+
+    assert await status(nobody_knows_this=1) == 200
+    assert (await status(error_message="x" * 32_768), await status(error_message="x" * 32_769)) == (
+        200,
+        422,
+    )
+    assert (await status(stack_trace="x" * 131_072), await status(stack_trace="x" * 131_073)) == (
+        200,
+        422,
+    )
+    assert [await status(top_k=number) for number in (0, 1, 20, 21)] == [422, 200, 200, 422]
 
 
 async def test_every_plane_of_unicode_is_taken(client: httpx.AsyncClient) -> None:
