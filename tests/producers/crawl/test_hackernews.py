@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,15 @@ def bench(api: ApiServer, folder: Path, **settings: Any) -> CrawlBench:
     )
 
 
+def _given(item: Any, _: object) -> Any:
+    return item
+
+
 def serve(api: ApiServer, *items: Any) -> None:
     ids = [item["id"] for item in items]
     api.on("/v0/topstories.json", lambda _: ids)
     for item in items:
-        api.on(f"/v0/item/{item['id']}.json", lambda _, item=item: item)
+        api.on(f"/v0/item/{item['id']}.json", partial(_given, item))
 
 
 async def test_technical_stories_become_events_once(api: ApiServer, tmp_path: Path) -> None:

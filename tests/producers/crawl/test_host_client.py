@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -49,7 +49,9 @@ async def bench(api: ApiServer) -> AsyncIterator[Bench]:
         yield Bench(session, f"{api.url}/base")
 
 
-def raw(body: bytes, status: int = 200, **headers: str) -> web.Response:
+def raw(
+    body: bytes, headers: Mapping[str, str] | None = None, *, status: int = 200
+) -> web.Response:
     return web.Response(body=body, status=status, headers=headers)
 
 
@@ -59,14 +61,14 @@ HALF = gzip.compress(b'{"items": [' + b"1," * 5000 + b"1]}")[:-20]
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: raw(b"<html>Sorry</html>", **{"Content-Type": "text/html"}),
+        lambda: raw(b"<html>Sorry</html>", {"Content-Type": "text/html"}),
         lambda: raw(b""),
         lambda: raw(b'{"a": '),
         lambda: raw(b"\xff\xfe\xfa"),
         lambda: raw(b"[" * 90_000),
         lambda: raw(b"9" * 5_000),
-        lambda: raw(HALF, **{"Content-Encoding": "gzip"}),
-        lambda: raw(b"no gzip at all", **{"Content-Encoding": "gzip"}),
+        lambda: raw(HALF, {"Content-Encoding": "gzip"}),
+        lambda: raw(b"no gzip at all", {"Content-Encoding": "gzip"}),
         lambda: raw(b"{}", status=500),
         lambda: raw(b"<html>bad gateway</html>", status=502),
     ],
@@ -99,11 +101,11 @@ async def test_a_refusal_is_not_asked_for_again(
 
 async def test_redirects_stay_on_the_host(api: ApiServer, bench: Bench) -> None:
     moved = {"Location": "/base/other"}
-    api.on("/base/thing", lambda _: raw(b"", status=301, **moved))
+    api.on("/base/thing", lambda _: raw(b"", status=301, headers=moved))
     api.on("/base/other", lambda _: [1])
     assert (await bench.client.ask(ASK)).content == [1]
 
-    api.on("/base/other", lambda _: raw(b"", status=302, Location="/base/thing"))
+    api.on("/base/other", lambda _: raw(b"", headers={"Location": "/base/thing"}, status=302))
     with pytest.raises(Refused, match="circles"):
         await bench.client.ask(ASK)
 
@@ -112,7 +114,7 @@ async def test_redirects_stay_on_the_host(api: ApiServer, bench: Bench) -> None:
     "location", ["", "https://127.0.0.1/x", "//evil.test/x", "http://[", "ftp:x"]
 )
 async def test_redirects_elsewhere_are_refused(api: ApiServer, bench: Bench, location: str) -> None:
-    api.on("/base/thing", lambda _: raw(b"", status=302, Location=location))
+    api.on("/base/thing", lambda _: raw(b"", headers={"Location": location}, status=302))
     with pytest.raises(Refused, match="elsewhere"):
         await bench.client.ask(ASK)
     assert len(api.requests) == 1
@@ -120,7 +122,10 @@ async def test_redirects_elsewhere_are_refused(api: ApiServer, bench: Bench, loc
 
 async def test_another_port_is_elsewhere_and_never_asked(api: ApiServer, bench: Bench) -> None:
     async with api_server() as other:
-        api.on("/base/thing", lambda _: raw(b"", status=302, Location=f"{other.url}/thing"))
+        api.on(
+            "/base/thing",
+            lambda _: raw(b"", headers={"Location": f"{other.url}/thing"}, status=302),
+        )
         with pytest.raises(Refused, match="elsewhere"):
             await bench.client.ask(ASK)
         assert other.requests == []
@@ -128,7 +133,7 @@ async def test_another_port_is_elsewhere_and_never_asked(api: ApiServer, bench: 
 
 async def test_a_bomb_is_not_unpacked(api: ApiServer, bench: Bench) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
-    api.on("/base/thing", lambda _: raw(bomb, **{"Content-Encoding": "gzip"}))
+    api.on("/base/thing", lambda _: raw(bomb, {"Content-Encoding": "gzip"}))
     with pytest.raises(Refused, match="100000 bytes"):
         await bench.client.ask(ASK)
 
@@ -180,13 +185,13 @@ async def test_nobody_listening_is_a_failure(bench: Bench) -> None:
 
 
 async def test_absurd_pauses_are_bounded(api: ApiServer, bench: Bench) -> None:
-    api.on("/base/thing", lambda _: raw(b"", status=429, **{"Retry-After": "9" * 30}))
+    api.on("/base/thing", lambda _: raw(b"", headers={"Retry-After": "9" * 30}, status=429))
     with pytest.raises(HostBusy, match="2026-03-02 13:00:00"):
         await bench.client.ask(ASK)
 
 
 async def test_a_clock_that_goes_back_prolongs_no_pause(api: ApiServer, bench: Bench) -> None:
-    api.on("/base/thing", lambda _: raw(b"", status=429, **{"Retry-After": "3600"}))
+    api.on("/base/thing", lambda _: raw(b"", headers={"Retry-After": "3600"}, status=429))
     with pytest.raises(HostBusy):
         await bench.client.ask(ASK)
     bench.clock.set(NOW.replace(year=2020))
