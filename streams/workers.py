@@ -20,6 +20,8 @@ from fixstream.streams.settings import StreamsSettings
 
 log = structlog.get_logger(__name__)
 
+_LEAVE_S = 20.0
+"""Beyond the settings' stop timeout: leaving the group and ending Faust's threads."""
 _POLL_S = 0.2
 
 
@@ -60,3 +62,7 @@ def run_workers(settings: StreamsSettings, stop: StopSignal) -> None:
                     )
         for worker in workers:
             os.kill(worker.pid, signal.SIGTERM)
+        # Asked once, all together, and waited for: leaving the stack asks again, and a second
+        # signal ends a service that has not finished yet.
+        for worker in workers:
+            worker.wait(settings.stop_timeout_s + _LEAVE_S)
