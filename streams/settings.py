@@ -9,7 +9,6 @@ from pydantic_settings import SettingsConfigDict
 
 from fixstream.runtime.settings import KafkaSettings, ServiceSettings
 from fixstream.schemas.limits import MAX_MESSAGE_BYTES
-from fixstream.schemas.topics import Topic
 
 
 class StreamsSettings(ServiceSettings):
@@ -69,11 +68,3 @@ class StreamsSettings(ServiceSettings):
     def full_group_id(self, kafka: KafkaSettings) -> str:
         """The consumer group's whole name."""
         return kafka.topic_prefix + self.group_id
-
-
-def faust_topics(settings: StreamsSettings | None = None) -> tuple[Topic, ...]:
-    """The topics that the processor needs beside the common table: none.
-
-    Faust has no table here, so no changelog, and its leader election is off.
-    """
-    return ()
