@@ -45,7 +45,8 @@ bench: install ## measure, each benchmark beside its baseline
 
 lock: ## pin every dependency anew (no index addresses in it)
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	  --all-extras --group dev --no-emit-index-url --custom-compile-command "make lock" \
+	  --all-extras --group dev --no-emit-index-url \
+	  --override requirements/overrides.txt --custom-compile-command "make lock" \
 	  pyproject.toml -o requirements/all.lock
 
 clean: ## remove what the tools and the demo leave behind (not the environment)
