@@ -93,6 +93,14 @@ class UpdateKind(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
+class CauseBasis(StrEnum):
+    """What ties two errors together."""
+
+    TRACE = "trace"
+    SERVICES = "services"
+    """Two services within a window of time."""
+
+
 class FixOrigin(StrEnum):
     """Whether a fix stands in the knowledge base or was generated from it."""
 

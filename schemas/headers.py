@@ -12,8 +12,10 @@ from typing import Any
 
 from fixstream.schemas.catalogue import NAMESPACE
 from fixstream.schemas.records import (
+    CauseEdge,
     ErrorEvent,
     FixFeedback,
+    GroupLabels,
     ModelUpdate,
     Record,
     Solution,
@@ -35,6 +37,8 @@ _ID_OF: dict[type, Callable[[Any], str]] = {
     SuggestedFix: lambda record: str(record.suggestion_id),
     FixFeedback: lambda record: str(record.feedback_id),
     Solution: lambda record: str(record.solution_id),
+    GroupLabels: lambda record: str(record.fingerprint),
+    CauseEdge: lambda record: f"{record.cause}>{record.effect}",
 }
 
 

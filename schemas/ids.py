@@ -30,6 +30,11 @@ def batch_id(origin: OffsetRange, triage_version: str) -> str:
     )
 
 
+def cause_key(cause: str, effect: str, partition: int) -> str:
+    """The key of an edge as this partition of the raw topic counts it."""
+    return f"{cause}>{effect}@{partition}"
+
+
 def _digest(*parts: str) -> str:
     # The unit separator cannot occur in topic names, ids or numbers, so parts never run together.
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fixstream.schemas.enums import (
+    CauseBasis,
     ClosedBy,
     EventSource,
     FixOrigin,
@@ -96,6 +97,20 @@ class OffsetRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RootCause:
+    """The earlier error that probably brought another one about."""
+
+    fingerprint: str
+    event_id: str
+    service: str
+    basis: CauseBasis
+    seconds_before: float
+    """How long before the other error it was raised; below 0 where clocks disagree."""
+    confidence: float
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TriagedError:
     """An error event that was scrubbed again, grouped and labelled."""
 
@@ -110,6 +125,9 @@ class TriagedError:
     origin: Origin
     triaged_at: datetime
     triage_version: str
+    root_cause: RootCause | None = None
+    own_fingerprint: str | None = None
+    """Fingerprint of its own text, where its group was joined to another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +146,12 @@ class TrainingExample:
     solution_id: str | None = None
     origin_offset: int = -1
     """Offset of the first event that it stands for, so that an overlap can be skipped."""
+    service: str | None = None
+    """Service of the first event; None in batches of the first version."""
+    source: str | None = None
+    """Door of the first event, an `EventSource`; None in batches of the first version."""
+    train_after: datetime | None = None
+    """End of the quarantine of a crawled text. Its weight is 0: who learns later sets another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +253,49 @@ class Solution:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLabels:
+    """What people or feedback say about a group. None says nothing about that label.
+
+    `submitter` is a keyed hash of a person, or the name of the part that spoke for many.
+    """
+
+    fingerprint: str
+    domain: Label | None = None
+    severity: Label | None = None
+    category: Label | None = None
+    submitter: str
+    set_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CauseEdge:
+    """How often one group's errors brought another's about, as one partition counts.
+
+    Each partition of the raw topic counts the effects that it holds, so readers add up.
+    """
+
+    cause: str
+    effect: str
+    cause_service: str
+    effect_service: str
+    count: int
+    last_seen_at: datetime
+    num_nearby: int = 0
+    """Outbreaks of the effect that began soon after one of the cause: evidence, no claim yet."""
+    last_offset: int = -1
+    """Offset of the newest raw event that was counted, so that a repeat is not."""
+
+
 Record = (
-    ErrorEvent | TriagedError | TrainingBatch | ModelUpdate | SuggestedFix | FixFeedback | Solution
+    ErrorEvent
+    | TriagedError
+    | TrainingBatch
+    | ModelUpdate
+    | SuggestedFix
+    | FixFeedback
+    | Solution
+    | GroupLabels
+    | CauseEdge
 )
 """Every record that travels on a topic of its own."""

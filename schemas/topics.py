@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from fixstream.schemas.records import (
+    CauseEdge,
     ErrorEvent,
     FixFeedback,
+    GroupLabels,
     ModelUpdate,
     Record,
     Solution,
@@ -62,6 +64,17 @@ GROUPS = Topic(
     config={"cleanup.policy": "compact,delete"},
 )
 """What the processor remembers of each group, one partition for each partition of the raw topic."""
+LABELS = Topic("labels.v1", "fingerprint", GroupLabels, is_compacted=True)
+"""What people and feedback say about groups; a tombstone takes it back."""
+CAUSES = Topic(
+    "causes.v1",
+    "cause>effect@partition",
+    CauseEdge,
+    GROUP_STATE_RETENTION,
+    is_compacted=True,
+    config={"cleanup.policy": "compact,delete"},
+)
+"""Which group brings which about; each edge stands in the partition of the raw events counted."""
 
 ALL_TOPICS = (
     ERRORS_RAW,
@@ -73,4 +86,6 @@ ALL_TOPICS = (
     FEEDBACK,
     SOLUTIONS,
     GROUPS,
+    LABELS,
+    CAUSES,
 )

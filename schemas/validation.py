@@ -18,6 +18,7 @@ from fixstream.schemas import checks, limits
 from fixstream.schemas.checks import Check
 from fixstream.schemas.enums import (
     Category,
+    CauseBasis,
     ClosedBy,
     Domain,
     EventSource,
@@ -27,9 +28,11 @@ from fixstream.schemas.enums import (
     UpdateKind,
 )
 from fixstream.schemas.records import (
+    CauseEdge,
     ErrorEvent,
     Fix,
     FixFeedback,
+    GroupLabels,
     Label,
     Labels,
     ModelUpdate,
@@ -37,6 +40,7 @@ from fixstream.schemas.records import (
     Origin,
     Provenance,
     Record,
+    RootCause,
     Solution,
     SuggestedFix,
     TrainingBatch,
@@ -195,6 +199,16 @@ _RULES: dict[type, dict[str, Check]] = {
         "origin": _record(Origin),
         "triaged_at": checks.time,
         "triage_version": _ID,
+        "root_cause": checks.or_none(_record(RootCause)),
+        "own_fingerprint": _OPTIONAL_ID,
+    },
+    RootCause: {
+        "fingerprint": _ID,
+        "event_id": _ID,
+        "service": _ID,
+        "basis": checks.symbol(CauseBasis),
+        "seconds_before": checks.number(),
+        "confidence": checks.number(0.0, 1.0),
     },
     TrainingExample: {
         "event_id": _ID,
@@ -208,6 +222,9 @@ _RULES: dict[type, dict[str, Check]] = {
         "occurrences": checks.whole(1),
         "solution_id": _OPTIONAL_ID,
         "origin_offset": checks.whole(-1),
+        "service": _OPTIONAL_ID,
+        "source": _OPTIONAL_ID,
+        "train_after": checks.or_none(checks.time),
     },
     TrainingBatch: {
         "batch_id": _ID,
@@ -277,6 +294,22 @@ _RULES: dict[type, dict[str, Check]] = {
         "is_accepted": checks.flag,
         "visibility": _ID,
         "created_at": checks.time,
+    },
+    GroupLabels: {
+        "fingerprint": _ID,
+        **{name: checks.or_none(check) for name, check in _LABELS.items()},
+        "submitter": _ID,
+        "set_at": checks.time,
+    },
+    CauseEdge: {
+        "cause": _ID,
+        "effect": _ID,
+        "cause_service": _ID,
+        "effect_service": _ID,
+        "count": checks.whole(0),
+        "last_seen_at": checks.time,
+        "num_nearby": checks.whole(0),
+        "last_offset": checks.whole(-1),
     },
 }
 

@@ -16,7 +16,7 @@ from fixstream.schemas.catalogue import RECORD_TYPES, Catalogue, Schema, read_sc
 from fixstream.schemas.errors import SchemaConflict
 from support.records import name_of
 
-FLOATS = {("Label", "confidence"): "float"}
+FLOATS = {("Label", "confidence"): "float", ("RootCause", "confidence"): "float"}
 INTS = {("Origin", "partition"): "int", ("OffsetRange", "partition"): "int"}
 
 SMALL = {

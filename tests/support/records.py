@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fixstream.schemas.enums import (
     Category,
+    CauseBasis,
     ClosedBy,
     Domain,
     EventSource,
@@ -18,9 +19,11 @@ from fixstream.schemas.enums import (
     UpdateKind,
 )
 from fixstream.schemas.records import (
+    CauseEdge,
     ErrorEvent,
     Fix,
     FixFeedback,
+    GroupLabels,
     Label,
     Labels,
     ModelUpdate,
@@ -28,6 +31,7 @@ from fixstream.schemas.records import (
     Origin,
     Provenance,
     Record,
+    RootCause,
     Solution,
     SuggestedFix,
     TrainingBatch,
@@ -75,6 +79,15 @@ TRIAGED = TriagedError(
     origin=Origin("fixstream.errors.raw.v1", 2, 41),
     triaged_at=WHEN,
     triage_version="1",
+    root_cause=RootCause(
+        fingerprint="c" * 16,
+        event_id="e0",
+        service="payments",
+        basis=CauseBasis.TRACE,
+        seconds_before=0.25,
+        confidence=0.875,
+    ),
+    own_fingerprint="a" * 16,
 )
 BATCH = TrainingBatch(
     batch_id="b1",
@@ -94,6 +107,9 @@ BATCH = TrainingBatch(
             occurrences=3,
             solution_id="s1",
             origin_offset=40,
+            service="shop",
+            source="stackoverflow",
+            train_after=WHEN,
         ),
         TrainingExample(
             event_id="e2", fingerprint="0", message="", labels=Labels(DOMAIN, SEVERITY, CATEGORY)
@@ -165,7 +181,35 @@ SOLUTION = Solution(
     visibility="shop",
     created_at=WHEN,
 )
-SAMPLES: tuple[Record, ...] = (EVENT, TRIAGED, BATCH, UPDATE, SUGGESTION, FEEDBACK, SOLUTION)
+GROUP_LABELS = GroupLabels(
+    fingerprint="f" * 16,
+    domain=Label("security", LabelSource.OPERATOR, 1.0),
+    severity=Label("low", LabelSource.FEEDBACK, 0.5),
+    category=Label("tls", LabelSource.OPERATOR, 1.0),
+    submitter="9f" * 16,
+    set_at=WHEN,
+)
+CAUSE_EDGE = CauseEdge(
+    cause="c" * 16,
+    effect="f" * 16,
+    cause_service="payments",
+    effect_service="shop",
+    count=12,
+    last_seen_at=WHEN,
+    num_nearby=15,
+    last_offset=41,
+)
+SAMPLES: tuple[Record, ...] = (
+    EVENT,
+    TRIAGED,
+    BATCH,
+    UPDATE,
+    SUGGESTION,
+    FEEDBACK,
+    SOLUTION,
+    GROUP_LABELS,
+    CAUSE_EDGE,
+)
 """One of each record, with every field set."""
 
 
@@ -236,6 +280,18 @@ triaged_errors = st.builds(
     origin=origins,
     triaged_at=times,
     triage_version=ids,
+    root_cause=optional(
+        st.builds(
+            RootCause,
+            fingerprint=ids,
+            event_id=ids,
+            service=ids,
+            basis=st.sampled_from(CauseBasis),
+            seconds_before=finite,
+            confidence=st.floats(0, 1, width=32),
+        )
+    ),
+    own_fingerprint=optional(ids),
 )
 
 
@@ -268,6 +324,9 @@ def batches(draw: st.DrawFn) -> TrainingBatch:
                 occurrences=st.just(count),
                 solution_id=optional(ids),
                 origin_offset=st.just(first + index) | st.just(-1),
+                service=optional(ids),
+                source=optional(ids),
+                train_after=optional(times),
             )
         )
         for index, count in enumerate(counts)
@@ -349,7 +408,34 @@ solutions = st.builds(
     created_at=times,
 )
 
+group_labels = st.builds(
+    GroupLabels,
+    fingerprint=ids,
+    **{name: optional(strategy) for name, strategy in LABELS.items()},
+    submitter=ids,
+    set_at=times,
+)
+cause_edges = st.builds(
+    CauseEdge,
+    cause=ids,
+    effect=ids,
+    cause_service=ids,
+    effect_service=ids,
+    count=longs,
+    last_seen_at=times,
+    num_nearby=longs,
+    last_offset=st.integers(-1, 2**63 - 1),
+)
+
 any_record: st.SearchStrategy[Record] = st.one_of(
-    events, triaged_errors, batches(), updates, suggestions, feedbacks, solutions
+    events,
+    triaged_errors,
+    batches(),
+    updates,
+    suggestions,
+    feedbacks,
+    solutions,
+    group_labels,
+    cause_edges,
 )
 """Any valid record."""
