@@ -1,4 +1,4 @@
-"""Runs every benchmark, one after the other: `python -m benchmarks`, or `make bench`."""
+"""Runs every benchmark, or the named ones: `python -m benchmarks [NAME ...]`, or `make bench`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ NOT_BENCHMARKS = {"__main__.py", "reporting.py"}
 
 def main() -> int:
     """Runs them in processes of their own, so that none warms up for another."""
+    paths = [path for path in sorted(HERE.glob("*.py")) if path.name not in NOT_BENCHMARKS]
+    wanted = sys.argv[1:]
+    if unknown := set(wanted) - {path.stem for path in paths}:
+        print(f"no such benchmark: {', '.join(sorted(unknown))}")
+        return 2
     failed = []
-    for path in sorted(HERE.glob("*.py")):
-        if path.name in NOT_BENCHMARKS:
+    for path in paths:
+        if wanted and path.stem not in wanted:
             continue
         print(f"== {path.stem}", flush=True)
         if subprocess.run([sys.executable, str(path)], check=False).returncode:
