@@ -166,7 +166,7 @@ class ModelFollower:
         with self._lock:
             self._history.append(update)
             self._newest_version = update.version
-        if update.kind is not UpdateKind.REJECTED:
+        if update.kind.is_servable:
             self._want(update)
             self.tend()
 
@@ -229,7 +229,7 @@ class ModelFollower:
 
     def _fall_back(self) -> None:
         """At start, when the newest is refused: the newest older one that loads."""
-        servable = [one for one in self.history if one.kind is not UpdateKind.REJECTED]
+        servable = [one for one in self.history if one.kind.is_servable]
         if not servable:
             return
         newest = servable.pop()
@@ -245,7 +245,7 @@ class ModelFollower:
     def _newest_servable(self) -> ModelUpdate | None:
         with self._lock:
             servable = (one for one in reversed(self._history))
-            return next((one for one in servable if one.kind is not UpdateKind.REJECTED), None)
+            return next((one for one in servable if one.kind.is_servable), None)
 
     def _refuse(self, version: int, reason: Reason, detail: str) -> None:
         with self._lock:

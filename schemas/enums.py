@@ -91,6 +91,13 @@ class UpdateKind(StrEnum):
     PROMOTED = "promoted"
     REJECTED = "rejected"
     ROLLED_BACK = "rolled_back"
+    BLOCKED = "blocked"
+    """Ranges may not be learnt from any more; the model in use stays in use."""
+
+    @property
+    def is_servable(self) -> bool:
+        """Whether the update puts its checkpoint into use."""
+        return self in (UpdateKind.PROMOTED, UpdateKind.ROLLED_BACK)
 
 
 class CauseBasis(StrEnum):

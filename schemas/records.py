@@ -188,7 +188,9 @@ class ModelUpdate:
     key_id: str
     signature: bytes
     reason: str | None = None
-    """Why it was rejected or rolled back; None for a promotion."""
+    """Why it was rejected, rolled back or blocked; None for a promotion."""
+    blocked: tuple[OffsetRange, ...] = ()
+    """Of a rollback or a block: all ranges that may not be learnt from, from here on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +235,10 @@ class FixFeedback:
     comment: str | None = None
     submitted_at: datetime
     submitter: str
+    fingerprint: str | None = None
+    """Group of the error; this and the texts make the record enough to learn from by itself."""
+    error_text: str | None = None
+    fix_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -250,6 +250,7 @@ _RULES: dict[type, dict[str, Check]] = {
         "key_id": _ID,
         "signature": checks.exact_bytes(_ED25519_SIGNATURE_BYTES),
         "reason": checks.or_none(_TEXT),
+        "blocked": checks.each(_record(OffsetRange), limits.MAX_EXAMPLES),
     },
     Fix: {
         "solution_id": _ID,
@@ -280,6 +281,9 @@ _RULES: dict[type, dict[str, Check]] = {
         "comment": checks.or_none(_TEXT),
         "submitted_at": checks.time,
         "submitter": _ID,
+        "fingerprint": _OPTIONAL_ID,
+        "error_text": checks.or_none(_TEXT),
+        "fix_text": checks.or_none(_TEXT),
     },
     Solution: {
         "solution_id": _ID,

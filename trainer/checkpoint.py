@@ -305,8 +305,8 @@ def open_update(
     trusted.verify_update(update)
     if newest_version is not None and update.version <= newest_version:
         raise ArtifactRejected(f"version {update.version} is not above {newest_version}")
-    if update.kind is UpdateKind.REJECTED:
-        raise ArtifactRejected(f"version {update.version} was rejected by the trainer")
+    if not update.kind.is_servable:
+        raise ArtifactRejected(f"version {update.version} is {update.kind.value}, not to be used")
     data = store.read(update.artifact_uri, MANIFEST, MAX_MANIFEST_BYTES)
     if sha256_hex(data) != update.manifest_sha256:
         raise ArtifactRejected("manifest.json is not the one that was signed")

@@ -111,11 +111,15 @@ class TrustedKeys:
 
 
 def update_statement(update: ModelUpdate) -> bytes:
-    """The bytes that an update's signature covers: all its other fields, as canonical JSON."""
+    """The bytes that an update's signature covers: all its other fields, as canonical JSON.
+
+    `blocked` came with the second version of the schema. Where it is empty it is left out, so that
+    signatures from before still hold.
+    """
     statement = {
         field.name: getattr(update, field.name)
         for field in fields(update)
-        if field.name != "signature"
+        if field.name != "signature" and not (field.name == "blocked" and not update.blocked)
     }
     return json.dumps(
         statement, default=_plain, sort_keys=True, separators=(",", ":"), allow_nan=False

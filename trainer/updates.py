@@ -16,7 +16,6 @@ from fixstream.runtime.kafka import RecordPublisher, consume_batch, decode_messa
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import begin_offsets, end_offsets
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected, BrokerUnavailable, DeadLetter
 from fixstream.schemas.records import ModelUpdate
 from fixstream.schemas.topics import MODEL_UPDATES
@@ -34,7 +33,7 @@ class UpdateHistory:
 
     newest: ModelUpdate | None = None
     in_use: ModelUpdate | None = None
-    """The newest update that was not rejected."""
+    """The newest update that put a checkpoint into use."""
 
     @property
     def newest_version(self) -> int:
@@ -143,5 +142,4 @@ def _added(
     except ArtifactRejected as error:
         log.warning("update passed over", model_version=update.version, reason=str(error))
         return history
-    is_in_use = update.kind is not UpdateKind.REJECTED
-    return UpdateHistory(update, update if is_in_use else history.in_use)
+    return UpdateHistory(update, update if update.kind.is_servable else history.in_use)

@@ -117,7 +117,7 @@ class Story:
         with self._lock:
             if update.kind is UpdateKind.REJECTED:
                 self._count("rejected")
-            else:
+            elif update.kind.is_servable:
                 self._count("promoted")
                 self._model_version = update.version
 

@@ -133,6 +133,7 @@ UPDATE = ModelUpdate(
     key_id="k1",
     signature=bytes(range(64)),
     reason="macro F1 below the one in use",
+    blocked=(OffsetRange("fixstream.errors.raw.v1", 1, 7, 9),),
 )
 SUGGESTION = SuggestedFix(
     suggestion_id="g1",
@@ -166,6 +167,9 @@ FEEDBACK = FixFeedback(
     comment="that was it",
     submitted_at=WHEN,
     submitter="9f" * 16,
+    fingerprint="f" * 16,
+    error_text="ConnectionRefusedError: cannot reach the database",
+    fix_text="Start the database first. Wait for the port.",
 )
 SOLUTION = Solution(
     solution_id="s1",
@@ -358,6 +362,7 @@ updates = st.builds(
     key_id=ids,
     signature=st.binary(min_size=64, max_size=64),
     reason=optional(texts),
+    blocked=st.lists(ranges(), max_size=3).map(tuple),
 )
 fixes = st.builds(
     Fix,
@@ -391,6 +396,9 @@ feedbacks = st.builds(
     comment=optional(texts),
     submitted_at=times,
     submitter=ids,
+    fingerprint=optional(ids),
+    error_text=optional(texts),
+    fix_text=optional(texts),
 )
 solutions = st.builds(
     Solution,

@@ -36,7 +36,9 @@ from fixstream.trainer.features import HashedTokenizer
 from fixstream.trainer.manifest import sha256_hex
 from fixstream.trainer.model import ErrorText, TrainedModel
 from fixstream.trainer.recorder import deletable
+from fixstream.trainer.signing import update_statement
 from fixstream.trainer.updates import update_of
+from support.records import UPDATE
 from support.training import START, TINY_LEARNER, TINY_MODEL
 
 MODEL = TrainedModel.fresh(TINY_MODEL, HashedTokenizer(TINY_LEARNER.tokenizer), seed=3)
@@ -137,7 +139,7 @@ def test_versions_only_grow(fixture: Fixture) -> None:
 
 
 def test_a_rejected_candidate_is_never_opened(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactRejected, match="was rejected by the trainer"):
+    with pytest.raises(ArtifactRejected, match="is rejected, not to be used"):
         Fixture(tmp_path, UpdateKind.REJECTED).open()
 
 
@@ -304,3 +306,17 @@ def test_the_manifests_hash_names_its_bytes(fixture: Fixture) -> None:
 def test_a_strange_manifest_is_rejected(data: bytes) -> None:
     with pytest.raises(ArtifactRejected, match=r"manifest\.json"):
         Manifest.from_bytes(data)
+
+
+def test_a_signature_covers_the_blocked_ranges_and_old_signatures_still_hold(
+    tmp_path: Path,
+) -> None:
+    key = SigningKey.load_or_create(tmp_path / "signing.pem")
+    trusted = key.trusting()
+    plain = replace(UPDATE, blocked=())
+    assert b"blocked" not in update_statement(plain)
+    signed = key.sign_update(replace(UPDATE, blocked=(OffsetRange("raw", 0, 3, 9),)))
+    trusted.verify_update(signed)
+    for altered in ((), (OffsetRange("raw", 0, 3, 8),)):
+        with pytest.raises(ArtifactRejected, match="wrong signature"):
+            trusted.verify_update(replace(signed, blocked=altered))
