@@ -17,6 +17,7 @@ from fixstream.schemas.records import (
     FixFeedback,
     GroupLabels,
     ModelUpdate,
+    Occurrences,
     Record,
     Solution,
     SuggestedFix,
@@ -39,6 +40,7 @@ _ID_OF: dict[type, Callable[[Any], str]] = {
     Solution: lambda record: str(record.solution_id),
     GroupLabels: lambda record: str(record.fingerprint),
     CauseEdge: lambda record: f"{record.cause}>{record.effect}",
+    Occurrences: lambda record: str(record.worker),
 }
 
 

@@ -293,6 +293,27 @@ class CauseEdge:
     """Offset of the newest raw event that was counted, so that a repeat is not."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One error, as far as chains of causes look at it."""
+
+    event_id: str
+    fingerprint: str
+    service: str
+    occurred_at: datetime
+    trace_id: str | None = None
+    is_onset: bool = False
+    """Whether its group had been quiet in this service, so that an outbreak begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrences:
+    """What one processor saw that could be cause or effect of what another one sees."""
+
+    worker: str
+    occurrences: tuple[Occurrence, ...]
+
+
 Record = (
     ErrorEvent
     | TriagedError
@@ -303,5 +324,6 @@ Record = (
     | Solution
     | GroupLabels
     | CauseEdge
+    | Occurrences
 )
 """Every record that travels on a topic of its own."""

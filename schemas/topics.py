@@ -12,6 +12,7 @@ from fixstream.schemas.records import (
     FixFeedback,
     GroupLabels,
     ModelUpdate,
+    Occurrences,
     Record,
     Solution,
     SuggestedFix,
@@ -75,6 +76,8 @@ CAUSES = Topic(
     config={"cleanup.policy": "compact,delete"},
 )
 """Which group brings which about; each edge stands in the partition of the raw events counted."""
+OCCURRENCES = Topic("occurrences.v1", "worker", Occurrences, timedelta(hours=1))
+"""What processors tell each other, because cause and effect are in different partitions."""
 
 ALL_TOPICS = (
     ERRORS_RAW,
@@ -88,4 +91,5 @@ ALL_TOPICS = (
     GROUPS,
     LABELS,
     CAUSES,
+    OCCURRENCES,
 )

@@ -36,6 +36,8 @@ from fixstream.schemas.records import (
     Label,
     Labels,
     ModelUpdate,
+    Occurrence,
+    Occurrences,
     OffsetRange,
     Origin,
     Provenance,
@@ -314,6 +316,18 @@ _RULES: dict[type, dict[str, Check]] = {
         "last_seen_at": checks.time,
         "num_nearby": checks.whole(0),
         "last_offset": checks.whole(-1),
+    },
+    Occurrence: {
+        "event_id": _ID,
+        "fingerprint": _ID,
+        "service": _ID,
+        "occurred_at": checks.time,
+        "trace_id": _OPTIONAL_ID,
+        "is_onset": checks.flag,
+    },
+    Occurrences: {
+        "worker": _ID,
+        "occurrences": checks.each(_record(Occurrence), limits.MAX_EXAMPLES),
     },
 }
 

@@ -27,6 +27,8 @@ from fixstream.schemas.records import (
     Label,
     Labels,
     ModelUpdate,
+    Occurrence,
+    Occurrences,
     OffsetRange,
     Origin,
     Provenance,
@@ -203,6 +205,20 @@ CAUSE_EDGE = CauseEdge(
     num_nearby=15,
     last_offset=41,
 )
+OCCURRENCES = Occurrences(
+    worker="w1",
+    occurrences=(
+        Occurrence(
+            event_id="e1",
+            fingerprint="f" * 16,
+            service="shop",
+            occurred_at=WHEN,
+            trace_id="0af7651916cd43dd8448eb211c80319c",
+            is_onset=True,
+        ),
+        Occurrence(event_id="e2", fingerprint="0", service="shop", occurred_at=WHEN),
+    ),
+)
 SAMPLES: tuple[Record, ...] = (
     EVENT,
     TRIAGED,
@@ -213,6 +229,7 @@ SAMPLES: tuple[Record, ...] = (
     SOLUTION,
     GROUP_LABELS,
     CAUSE_EDGE,
+    OCCURRENCES,
 )
 """One of each record, with every field set."""
 
@@ -434,6 +451,22 @@ cause_edges = st.builds(
     num_nearby=longs,
     last_offset=st.integers(-1, 2**63 - 1),
 )
+occurrences = st.builds(
+    Occurrences,
+    worker=ids,
+    occurrences=st.lists(
+        st.builds(
+            Occurrence,
+            event_id=ids,
+            fingerprint=ids,
+            service=ids,
+            occurred_at=times,
+            trace_id=optional(ids),
+            is_onset=st.booleans(),
+        ),
+        max_size=3,
+    ).map(tuple),
+)
 
 any_record: st.SearchStrategy[Record] = st.one_of(
     events,
@@ -445,5 +478,6 @@ any_record: st.SearchStrategy[Record] = st.one_of(
     solutions,
     group_labels,
     cause_edges,
+    occurrences,
 )
 """Any valid record."""
