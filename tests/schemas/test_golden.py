@@ -32,11 +32,11 @@ def expected(message: Path) -> Any:
 
 
 def assert_holds(found: Any, wanted: Any) -> None:
-    """All that is wanted is found; records may have further fields, all null."""
+    """All that is wanted is found; records may have further fields, all empty."""
     if isinstance(wanted, dict):
         for name, value in wanted.items():
             assert_holds(found[name], value)
-        assert not [name for name in found if name not in wanted and found[name] is not None]
+        assert not [name for name in found if name not in wanted and found[name]]
     elif isinstance(wanted, list):
         for one, other in zip(found, wanted, strict=True):
             assert_holds(one, other)
