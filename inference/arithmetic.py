@@ -2,7 +2,8 @@
 
 float32 is exact; bfloat16 is fast on CPUs that have it and slow elsewhere; int8 quantises the
 encoder's weights once and its activations on the fly. What is faster depends on the machine, and
-what is safe on the weights, so each model is measured and compared with float32 before it serves.
+what is safe on the weights: the first models are measured, and each one is compared with float32
+before it serves.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ MIN_AGREEMENT = 0.98
 """Cosine of embeddings, and one minus the largest difference of a probability, that a faster
 arithmetic has to keep on every text."""
 MIN_SPEED_UP = 1.15
+NUM_AGREEING = 2
+"""Measurements in a row that have to name the same arithmetic before no more are made."""
 HOPELESS = 2.0
 MAX_TURNS = 12
 MEASURING_S = 0.3
@@ -64,6 +67,50 @@ class Choice:
     """What was slower than float32 by so much that it need not be measured again here."""
 
 
+class Chooser:
+    """Knows what is fast on this machine after the first models, and has each later one checked."""
+
+    def __init__(self, wanted: str = "auto") -> None:
+        """Has measured nothing yet.
+
+        Args:
+            wanted: `auto` measures; else the name of an Arithmetic, which is then taken as it is.
+        """
+        self._wanted = wanted
+        self._hopeless: frozenset[Arithmetic] = frozenset()
+        self._measured: list[Arithmetic] = []
+
+    @property
+    def settled(self) -> Arithmetic | None:
+        """What is taken without another measurement, as long as it answers like float32."""
+        last = self._measured[-NUM_AGREEING:]
+        return last[0] if len(last) == NUM_AGREEING and len(set(last)) == 1 else None
+
+    def choose(self, model: TrainedModel, rebuild: Rebuild, texts: Sequence[ErrorText]) -> Choice:
+        """The arithmetic for one model; see `fastest`."""
+        if self._wanted != "auto":
+            arithmetic = Arithmetic(self._wanted)
+            return Choice(prepared(model, arithmetic, rebuild), arithmetic)
+        if self.settled is not None:
+            return _checked(self.settled, model, rebuild, texts)
+        choice = fastest(model, rebuild, texts, self._hopeless)
+        self._hopeless = choice.hopeless
+        self._measured.append(choice.arithmetic)
+        return choice
+
+
+def _checked(
+    arithmetic: Arithmetic, model: TrainedModel, rebuild: Rebuild, texts: Sequence[ErrorText]
+) -> Choice:
+    if arithmetic is not Arithmetic.FLOAT32:
+        faster = prepared(model, arithmetic, rebuild)
+        agrees = agreement(model.predict(texts), faster.predict(texts))
+        if agrees >= MIN_AGREEMENT:
+            return Choice(faster, arithmetic)
+        log.warning("arithmetic not safe for this model", arithmetic=arithmetic, agreement=agrees)
+    return Choice(model, Arithmetic.FLOAT32)
+
+
 def fastest(
     model: TrainedModel,
     rebuild: Rebuild,
@@ -71,8 +118,6 @@ def fastest(
     hopeless: frozenset[Arithmetic] = frozenset(),
 ) -> Choice:
     """The fastest variant that agrees with float32 on all of `texts`, the last of which is timed.
-
-    Measured for each model: a machine that was busy the last time must not decide for ever.
 
     Args:
         model: In float32.

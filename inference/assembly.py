@@ -25,7 +25,7 @@ from fixstream.inference.evidence import Evidence
 from fixstream.inference.intake import CE_SOURCE, KafkaIntake
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.lag import LagProbe, WatchedGroup
-from fixstream.inference.loading import CheckpointLoader, LoaderConfig
+from fixstream.inference.loading import CheckpointLoader, LoaderConfig, warm_up
 from fixstream.inference.observations import Observations
 from fixstream.inference.predictor import Predictor, PredictorConfig
 from fixstream.inference.rate_limit import RateLimiter
@@ -131,6 +131,7 @@ class Assembly:
     @contextmanager
     def started(self) -> Iterator[Running]:
         """Starts the threads, and stops them when the block ends."""
+        warm_up()
         with ExitStack() as stack:
             knowledge = KnowledgeBase(self._scrubber)
             stack.callback(knowledge.close)
@@ -149,7 +150,13 @@ class Assembly:
             solutions = stack.enter_context(self._solutions_reader(knowledge, suggester))
             self._start_observers(stack, suggester)
             stack.enter_context(
-                Embedder(knowledge, predictor, self._slot, suggester, self._evidence)
+                Embedder(
+                    knowledge,
+                    self._slot,
+                    suggester,
+                    self._evidence,
+                    prepare_thread=lambda: torch.set_num_threads(1),
+                )
             )
             responder = stack.enter_context(self._responder(suggester, predictor))
             probe = stack.enter_context(self._probe())

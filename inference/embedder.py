@@ -1,77 +1,72 @@
 """Keeps the fixes' learned vectors up to the model in use, in the background.
 
-A new model's vectors are filled beside those in use, a few fixes at a time in the model's own
-thread and only when no prediction waits; then they are taken into use in one step. While they are
-not ready the learned part says nothing, rather than comparing vectors of two models.
+A new model's vectors are filled beside those in use, a few fixes at a time, in a thread of low
+priority; then they are taken into use in one step. No prediction ever waits behind a fix. While
+the vectors are not ready the learned part says nothing, rather than comparing those of two models.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from fixstream.inference.earning import MIN_TRIALS
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.knowledge import KnowledgeBase
-from fixstream.inference.predictor import Predictor
 from fixstream.inference.served import ErrorText, Vectors
 from fixstream.inference.slot import ModelSlot
 from fixstream.inference.suggest import Suggester
+from fixstream.runtime.background import BackgroundThread
 from fixstream.schemas.records import Solution
 
 log = structlog.get_logger(__name__)
 
 CHUNK = 2
-"""Fixes embedded at once: a prediction that comes meanwhile waits for no more than these."""
-MAX_SHARE = 0.2
-"""Of the model's time that embedding may take: vectors can wait, callers cannot."""
+"""Fixes embedded between two looks at what has changed meanwhile."""
+MAX_SHARE = 0.3
+"""Of one core that embedding may take: vectors can wait, callers cannot."""
+NICENESS = 15
 LOOK_S = 0.5
 MAX_CHARS = 2_000
 
 
-class Embedder:
+class Embedder(BackgroundThread):
     """A thread that embeds fixes. A context manager."""
 
     def __init__(
         self,
         knowledge: KnowledgeBase,
-        predictor: Predictor,
         slot: ModelSlot,
         suggester: Suggester,
         evidence: Evidence,
+        *,
+        prepare_thread: Callable[[], None] = lambda: None,
     ) -> None:
-        """Stores its collaborators."""
+        """Stores its collaborators.
+
+        Args:
+            knowledge: Whose fixes get vectors.
+            slot: Where the model is leased, for a few fixes at a time.
+            suggester: Told what the vectors have earned.
+            evidence: What was confirmed.
+            prepare_thread: Called first in the thread, to set its number of torch threads.
+        """
+        super().__init__("embedder", niceness=NICENESS)
         self._suggester = suggester
         self._evidence = evidence
+        self._prepare_thread = prepare_thread
         self._num_judged = 0
         self._knowledge = knowledge
-        self._predictor = predictor
         self._slot = slot
-        self._stop = threading.Event()
         self._done: dict[str, Solution] = {}
         self._version = 0
-        self._thread = threading.Thread(target=self._run, name="embedder", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_S):
+    def run(self) -> None:
+        """Looks for work twice a second."""
+        self._prepare_thread()
+        while not self.stopping.wait(LOOK_S):
             try:
                 self.catch_up()
             except Exception:  # The loop edge: retrieval by words goes on without vectors.
@@ -92,7 +87,7 @@ class Embedder:
             if not self._embed(missing[start : start + CHUNK]):
                 return
             pause_s = (time.monotonic() - started_at) * (1 / MAX_SHARE - 1)
-            if self._stop.wait(pause_s) or self._slot.version != version:
+            if self.stopping.wait(pause_s) or self._slot.version != version:
                 return
         if self._knowledge.vectors_version != version and self._knowledge.use_vectors(version):
             log.info("vectors in use", model_version=version, num_solutions=len(held))
@@ -107,13 +102,10 @@ class Embedder:
             self._num_judged = num_confirmed
 
     def _error_vector(self, text: ErrorText) -> Vectors | None:
-        def embedded() -> Vectors | None:
-            with self._slot.lease() as model:
-                if model is None or model.version != self._knowledge.vectors_version:
-                    return None
-                return model.predict([text])[0].embedding
-
-        return self._predictor.run_when_idle(embedded).result()
+        with self._slot.lease() as model:
+            if model is None or model.version != self._knowledge.vectors_version:
+                return None
+            return model.predict([text])[0].embedding
 
     def _begin(self, version: int) -> bool:
         with self._slot.lease() as model:
@@ -126,7 +118,7 @@ class Embedder:
 
     def _embed(self, solutions: Sequence[Solution]) -> bool:
         texts = [f"{one.title}\n{one.text}"[:MAX_CHARS] for one in solutions]
-        vectors = self._predictor.run_when_idle(lambda: self._vectors(texts)).result()
+        vectors = self._vectors(texts)
         if vectors is None:
             return False
         keys = [one.solution_id for one in solutions]

@@ -6,16 +6,14 @@ reads no record and joins no group.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from fixstream.inference import metrics
+from fixstream.runtime.background import BackgroundThread
 
 log = structlog.get_logger(__name__)
 
@@ -53,45 +51,32 @@ class WatchedGroup:
     open_consumer: Callable[[], Consumer]
 
 
-class LagProbe:
+class LagProbe(BackgroundThread):
     """Looks at ends and commits in a thread of its own. A context manager."""
 
     def __init__(self, topics: Sequence[str], groups: Sequence[WatchedGroup]) -> None:
         """Stores what to look at."""
+        super().__init__("lag-probe")
         self._topics = list(topics)
         self._groups = list(groups)
-        self._stop = threading.Event()
         self._reading = Reading()
-        self._thread = threading.Thread(target=self._run, name="lag-probe", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
 
     @property
     def reading(self) -> Reading:
         """The last look; empty before the first."""
         return self._reading
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Looks every second."""
         # `committed` needs no membership: a client with the group's id may just ask.
         consumers = [group.open_consumer() for group in self._groups]
         try:
-            while not self._stop.is_set():
+            while not self.stopping.is_set():
                 try:
                     self._reading = self._look(consumers)
                 except KafkaException as error:
                     log.warning("lag not known", error=str(error))
-                self._stop.wait(INTERVAL_S)
+                self.stopping.wait(INTERVAL_S)
         finally:
             for consumer in consumers:
                 consumer.close()

@@ -1,7 +1,9 @@
 """From a signed update to a warm model: the one module here that knows torch and checkpoints.
 
 The bytes whose hash was checked are the bytes that become the model. What is loaded has to answer
-a few errors sensibly before anybody is served by it. It decides nothing about versions.
+a few errors sensibly before anybody is served by it. All of it happens in a thread of low priority
+with one torch thread, in steps that let go of the interpreter, so that requests hardly notice. It
+decides nothing about versions.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+import torch
 
-from fixstream.inference.arithmetic import Arithmetic, Choice, Rebuild, fastest, prepared
+from fixstream.inference.arithmetic import Arithmetic, Choice, Chooser, Rebuild
 from fixstream.inference.reload import Reason, StoreUnavailable, UpdateRefused
 from fixstream.inference.served import ErrorText, Prediction, ServedModel, Vectors
+from fixstream.inference.weights import tensors_of
+from fixstream.runtime.background import run_standing_back
 from fixstream.schemas.enums import LabelSource
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.schemas.records import Label, ModelUpdate
@@ -28,7 +33,8 @@ from fixstream.trainer.checkpoint import (
     TrustedKeys,
     open_update,
 )
-from fixstream.trainer.model import Distribution, TrainedModel
+from fixstream.trainer.features import HashedTokenizer, TokenizerConfig
+from fixstream.trainer.model import Distribution, ModelConfig, TrainedModel
 from fixstream.trainer.model import Prediction as ModelPrediction
 
 log = structlog.get_logger(__name__)
@@ -56,6 +62,8 @@ class LoaderConfig:
 
     precision: str = "auto"
     """`auto`, or the name of an Arithmetic."""
+    niceness: int = 10
+    """How far loading stands back for the threads that serve: 0 not at all, 19 altogether."""
 
 
 class TorchModel:
@@ -123,7 +131,7 @@ class CheckpointLoader:
         self._keys = keys
         self._config = config or LoaderConfig()
         self._trusted = TrustedKeys({})
-        self._hopeless: frozenset[Arithmetic] = frozenset()
+        self._chooser = Chooser(self._config.precision)
 
     def verify(self, update: ModelUpdate) -> None:
         """Checks the signature over every field. Raises UpdateRefused."""
@@ -141,8 +149,17 @@ class CheckpointLoader:
             UpdateRefused: It is missing, altered, does not fit or does not answer sensibly.
             StoreUnavailable: The store itself is not there.
         """
+        return run_standing_back(
+            lambda: self._loaded(update),
+            name="model-loader",
+            niceness=self._config.niceness,
+            prepare=lambda: torch.set_num_threads(1),
+        )
+
+    def _loaded(self, update: ModelUpdate) -> ServedModel:
         started = time.perf_counter()
         artifact = self._open(update)
+        opened = time.perf_counter()
         choice = self._warm(artifact)
         del artifact
         give_memory_back()
@@ -150,7 +167,8 @@ class CheckpointLoader:
             "checkpoint loaded",
             model_version=update.version,
             arithmetic=choice.arithmetic.value,
-            seconds=round(time.perf_counter() - started, 3),
+            verifying_s=round(opened - started, 3),
+            warming_s=round(time.perf_counter() - opened, 3),
         )
         return TorchModel(choice.model, update.version, choice.arithmetic)
 
@@ -163,7 +181,7 @@ class CheckpointLoader:
         except ArtifactRejected as error:
             raise UpdateRefused(Reason.MISSING, str(error)) from error
         try:
-            return open_update(update, store, self._trusted, None)
+            return open_update(update, store, self._trusted, None, tensors_of)
         except ArtifactRejected as error:
             raise UpdateRefused(Reason.HASH, str(error)) from error
         except OSError as error:
@@ -179,36 +197,52 @@ class CheckpointLoader:
             model = rebuild()
         except ArtifactRejected as error:
             raise UpdateRefused(Reason.FORMAT, str(error)) from error
-        choice = warmed(model, rebuild, self._config.precision, self._hopeless)
-        self._hopeless = choice.hopeless
-        return choice
+        return warmed(model, rebuild, self._chooser)
 
 
-def warmed(
-    model: TrainedModel,
-    rebuild: Rebuild,
-    wanted: str = "auto",
-    hopeless: frozenset[Arithmetic] = frozenset(),
-) -> Choice:
+def warmed(model: TrainedModel, rebuild: Rebuild, chooser: Chooser | None = None) -> Choice:
     """The model after a few predictions, in the arithmetic that it will be served in.
 
     Args:
         model: In float32.
         rebuild: Makes another one over the same tensors.
-        wanted: `auto` measures; else the name of an Arithmetic.
-        hopeless: What need not be measured.
+        chooser: What is known of this machine; None measures.
 
     Raises:
         UpdateRefused: It does not answer sensibly.
     """
     _smoke(model)
-    if wanted == "auto":
-        choice = fastest(model, rebuild, SMOKE_TEXTS, hopeless)
-    else:
-        arithmetic = Arithmetic(wanted)
-        choice = Choice(prepared(model, arithmetic, rebuild), arithmetic)
-    _smoke(choice.model)
+    choice = (chooser or Chooser()).choose(model, rebuild, SMOKE_TEXTS)
+    if choice.model is not model:
+        _smoke(choice.model)
     return choice
+
+
+def warm_up() -> None:
+    """Makes torch load all that a first model would make it load: seconds that nobody may wait.
+
+    Call it before requests are taken.
+    """
+    config = ModelConfig(
+        vocab_size=600,
+        embedding_dim=32,
+        hidden_dim=32,
+        num_heads=2,
+        num_layers=1,
+        max_sequence_length=64,
+        solution_dim=16,
+        wide_buckets=1024,
+    )
+    tokenizer = HashedTokenizer(
+        TokenizerConfig(vocab_size=config.vocab_size, max_tokens=config.max_sequence_length)
+    )
+    fresh = TrainedModel.fresh(config, tokenizer)
+    as_json, tensors = tokenizer.to_json(), fresh.tensors()
+
+    def rebuild() -> TrainedModel:
+        return TrainedModel.from_tensors(config, as_json, tensors)
+
+    warmed(rebuild(), rebuild, Chooser(Arithmetic.INT8.value))
 
 
 def _smoke(model: TrainedModel) -> list[ModelPrediction]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import structlog
 
@@ -25,8 +25,6 @@ from fixstream.runtime.clock import Clock
 from fixstream.schemas.errors import RetryLater
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 
 class Overloaded(RetryLater):
@@ -79,7 +77,6 @@ class Predictor:
         self._prepare_thread = prepare_thread
         self._changed = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
-        self._jobs: deque[Callable[[], None]] = deque()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="predictor", daemon=True)
 
@@ -126,40 +123,20 @@ class Predictor:
         """As `submit`, for the event loop."""
         return await asyncio.wrap_future(self.submit(text))
 
-    def run_when_idle(self, job: Callable[[], T]) -> Future[T]:
-        """Runs `job` in the model's thread, when no prediction waits.
-
-        For work of at most a few tens of milliseconds: a prediction that comes meanwhile waits.
-        """
-        answer: Future[T] = Future()
-        with self._changed:
-            if self._is_stopping:
-                answer.cancel()
-                return answer
-            self._jobs.append(lambda: _settle(answer, job))
-            self._changed.notify()
-        return answer
-
     def _run(self) -> None:
         self._prepare_thread()
         had_company = False
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._jobs or self._is_stopping)
+                self._changed.wait_for(lambda: self._waiting or self._is_stopping)
                 if self._is_stopping and not self._waiting:
                     break
                 batch = self._take(had_company)
-                job = self._jobs.popleft() if not batch and self._jobs else None
-            if batch:
-                had_company = len(batch) > 1
-                self._predict(batch)
-            elif job is not None:
-                job()
+            had_company = len(batch) > 1
+            self._predict(batch)
 
     def _take(self, had_company: bool) -> list[_Waiting]:
         """Called with the lock held; waits for company where the last batch had some."""
-        if not self._waiting:
-            return []
         config = self._config
         if had_company and len(self._waiting) < config.max_batch and not self._is_stopping:
             self._changed.wait_for(
@@ -201,14 +178,3 @@ class Predictor:
             return
         for one, answer in zip(batch, answers, strict=True):
             one.answer.set_result(answer)
-
-
-def _settle(answer: Future[T], job: Callable[[], T]) -> None:
-    if not answer.set_running_or_notify_cancel():
-        return
-    try:
-        result = job()
-    except Exception as error:  # noqa: BLE001 - handed to whoever waits for the answer
-        answer.set_exception(error)
-    else:
-        answer.set_result(result)

@@ -6,16 +6,15 @@ silently: a record that its receiver cannot take is counted and logged, and read
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from fixstream.inference import metrics
+from fixstream.runtime.background import BackgroundThread
 from fixstream.runtime.kafka import consume_batch
 from fixstream.schemas.errors import DeadLetter, FixstreamError
 
@@ -40,58 +39,38 @@ class TopicReceiver(Protocol):
         """Everything that stood in the topics at the start has been received. Called once."""
 
 
-class TopicReader:
+class TopicReader(BackgroundThread):
     """A thread that reads topics into a receiver. A context manager."""
 
     def __init__(
         self, open_consumer: Callable[[], Consumer], topics: Sequence[str], receiver: TopicReceiver
     ) -> None:
         """Stores its collaborators; `open_consumer` is called in the thread."""
+        super().__init__(f"reader-{topics[0]}")
         self._open_consumer = open_consumer
         self._topics = list(topics)
         self._receiver = receiver
-        self._stop = threading.Event()
         self._ends: dict[tuple[str, int], int] = {}
         self._is_caught_up = False
         self._has_complained = False
-        self._thread = threading.Thread(
-            target=self._run, name=f"reader-{self._topics[0]}", daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
 
     @property
     def is_caught_up(self) -> bool:
         """Whether all that stood in the topics at the start has been received."""
         return self._is_caught_up
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
+    def run(self) -> None:
+        """Reads until the end is asked for, over again after a failure."""
+        while not self.stopping.is_set():
             try:
                 with closing(self._open_consumer()) as consumer:
-                    while not self._stop.is_set() and not self._assign(consumer):
-                        self._stop.wait(RETRY_S)
+                    while not self.stopping.is_set() and not self._assign(consumer):
+                        self.stopping.wait(RETRY_S)
                     self._read(consumer)
             except (KafkaException, FixstreamError) as error:
                 # Reading starts over at the beginning: receivers take a repeat as no news.
                 log.warning("topic reader will retry", topics=self._topics, error=str(error))
-            self._stop.wait(RETRY_S)
+            self.stopping.wait(RETRY_S)
 
     def _assign(self, consumer: Consumer) -> bool:
         partitions: list[TopicPartition] = []
@@ -114,7 +93,7 @@ class TopicReader:
         return True
 
     def _read(self, consumer: Consumer) -> None:
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             for message in consume_batch(consumer, CHUNK, POLL_S):
                 self._hand_over(message)
             self._end_chunk(consumer)

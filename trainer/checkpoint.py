@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +63,9 @@ _NAME = re.compile(r"checkpoint-(\d{8})")
 _WRITING = ".writing-"
 _LOCK = ".trainer-lock"
 _CHUNK_BYTES = 1 << 20
+
+TensorsOf = Callable[[bytes], dict[str, Tensor]]
+"""Reads safetensors; raises ValueError, KeyError or SafetensorError if they are none."""
 _READABLE = 0o644
 
 
@@ -289,7 +292,11 @@ def stored_checkpoint(store: CheckpointStore, name: str, trusted: TrustedKeys) -
 
 
 def open_update(
-    update: ModelUpdate, store: CheckpointStore, trusted: TrustedKeys, newest_version: int | None
+    update: ModelUpdate,
+    store: CheckpointStore,
+    trusted: TrustedKeys,
+    newest_version: int | None,
+    tensors_of: TensorsOf = safetensors.torch.load,
 ) -> Artifact:
     """Verifies a promoted or rolled-back update and reads the model that it names.
 
@@ -298,6 +305,7 @@ def open_update(
         store: where its checkpoint lies.
         trusted: the keys whose signature counts.
         newest_version: version of the last update that was accepted, if any.
+        tensors_of: reads the bytes of the weights.
 
     Raises:
         ArtifactRejected: with the reason; nothing has been changed.
@@ -313,10 +321,15 @@ def open_update(
     manifest = Manifest.from_bytes(data)
     if update.kind is UpdateKind.PROMOTED and manifest.version != update.version:
         raise ArtifactRejected(f"the manifest is of version {manifest.version}")
-    return read_artifact(store, StoredCheckpoint(update.artifact_uri, manifest, sha256_hex(data)))
+    stored = StoredCheckpoint(update.artifact_uri, manifest, sha256_hex(data))
+    return read_artifact(store, stored, tensors_of)
 
 
-def read_artifact(store: CheckpointStore, stored: StoredCheckpoint) -> Artifact:
+def read_artifact(
+    store: CheckpointStore,
+    stored: StoredCheckpoint,
+    tensors_of: TensorsOf = safetensors.torch.load,
+) -> Artifact:
     """Reads the model of a checkpoint whose manifest was verified.
 
     Raises:
@@ -325,15 +338,20 @@ def read_artifact(store: CheckpointStore, stored: StoredCheckpoint) -> Artifact:
     return Artifact(
         stored.manifest,
         read_verified(store, stored, TOKENIZER),
-        read_tensors(store, stored, WEIGHTS),
+        read_tensors(store, stored, WEIGHTS, tensors_of),
     )
 
 
-def read_tensors(store: CheckpointStore, stored: StoredCheckpoint, file: str) -> dict[str, Tensor]:
+def read_tensors(
+    store: CheckpointStore,
+    stored: StoredCheckpoint,
+    file: str,
+    tensors_of: TensorsOf = safetensors.torch.load,
+) -> dict[str, Tensor]:
     """The tensors of one file; raises ArtifactRejected as `read_artifact`."""
     data = read_verified(store, stored, file)
     try:
-        return safetensors.torch.load(data)
+        return tensors_of(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise ArtifactRejected(f"{file} is no safetensors file: {error}") from error
 

@@ -45,9 +45,7 @@ def _vector(text: str) -> Vectors:
 
 
 def _embedder(running: Service) -> Embedder:
-    return Embedder(
-        running.knowledge, running.predictor, running.slot, running.suggester, running.evidence
-    )
+    return Embedder(running.knowledge, running.slot, running.suggester, running.evidence)
 
 
 def _confirm_cases(running: Service, count: int) -> None:

@@ -115,11 +115,3 @@ def test_a_caller_who_went_away_costs_nothing() -> None:
         assert predictor.submit(TEXT).result(5) is not None
     with pytest.raises(CancelledError):
         gone.result(0)
-
-
-def test_idle_work_runs_in_the_model_s_thread() -> None:
-    with Predictor(ModelSlot(), SystemClock()) as predictor:
-        name = predictor.run_when_idle(lambda: threading.current_thread().name).result(5)
-        with pytest.raises(ZeroDivisionError):
-            predictor.run_when_idle(lambda: 1 // 0).result(5)
-    assert name == "predictor"
