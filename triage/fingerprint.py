@@ -14,8 +14,8 @@ from functools import lru_cache
 
 from fixstream.schemas.records import ErrorEvent
 from fixstream.triage.normalise import normalise
-from fixstream.triage.trace import ParsedException, ParsedTrace
-from fixstream.triage.traces.native import crash_kind, may_be_crash
+from fixstream.triage.trace import Frame, ParsedException, ParsedTrace
+from fixstream.triage.traces.crash_kind import TELLING, crash_kind, may_be_crash
 
 FINGERPRINT_VERSION = "v1"
 """Prefix of every fingerprint; a better recipe gets a new one and leaves the old groups alone."""
@@ -26,8 +26,21 @@ MAX_CRASH_FRAMES = 3
 """Frames that count in crash logs, whose stacks are long and differ far from the crash."""
 MAX_LINES = 12
 """Lines that count of a stack trace in no known form."""
+FEW_FRAMES = 2
+"""So few own frames tell little: then what they called counts too."""
 MAX_LIBRARY_FRAMES = 4
 """Frames that count when none is our own."""
+
+MAX_FAILURE_LINES = 3
+"""Lines that are added to a first line which names no failure."""
+MAX_WEAK_CHARS = 64 * 1024
+"""This much of a text is looked at where no trace tells the group."""
+_FAILURE = re.compile(
+    r"(?i)\b(?:\w*(?:error|exception)|fail(?:s|ed|ure|ures)?|fatal|panic|abort(?:ed)?|crash(?:ed)?|denied|refused|timed? ?out|"
+    r"exceeded|killed|overflow|unable|cannot|could not|invalid|missing|not found|signal)\b"
+)
+_MANY_REPEATS = 50
+"""Repeated calls that no stack has but one that runs over."""
 
 _GENERATED = re.compile(
     r"\$\$(?:Lambda|FastClass|Enhancer|EnhancerBy|Proxy|anonfun)\w*(?:\$\w+)*(?:/0x[0-9a-f]+|/\d+)?"
@@ -37,10 +50,6 @@ _GENERATED = re.compile(
 )
 _MAY_VARY = re.compile(r"[\d$@]")
 _FIRST_NUMBERED = re.compile(r"(?<=[a-z])\d{3,}$")
-
-
-_TELLING_KINDS = ("check", "dcheck", "assert", "fatal", "ubsan")
-"""Kinds of crash that hold the words of the failed check, so that they name a group by themselves."""
 
 
 @lru_cache(maxsize=16384)
@@ -63,31 +72,51 @@ def _distinct(parts: Iterable[str], limit: int) -> list[str]:
     return kept
 
 
+def _is_recursion(root: ParsedException) -> bool:
+    """Tells whether the stack ran over, by what the log says or by how often its calls repeat."""
+    said = (root.type or "").lower().replace(" ", "-")
+    if "stack-overflow" in said:
+        return True
+    return len(root.frames) - len({frame.function for frame in root.frames}) > _MANY_REPEATS
+
+
 def _crash_key(root: ParsedException) -> list[str]:
-    names = [frame.function for frame in root.frames]
-    if "overflow" in (root.type or "") and len(names) > len(set(names)) + 2:
+    own = [frame.function for frame in root.frames if frame.in_app]
+    if _is_recursion(root):
         # The stack ends anywhere in the recursion: the calls that repeat tell it, in no order.
-        counts = Counter(names)
-        names = sorted(name for name, count in counts.items() if count > 1)
-    return ["crash", root.type or "", *_distinct(names, MAX_CRASH_FRAMES)]
+        counts = Counter(frame.function for frame in root.frames)
+        repeated = sorted(name for name, count in counts.items() if count > 2)
+        own = repeated or own
+    names = _distinct(own, MAX_CRASH_FRAMES)
+    if len(names) < MAX_CRASH_FRAMES:
+        names = _distinct([*names, *(frame.function for frame in root.frames)], MAX_CRASH_FRAMES)
+    return ["crash", root.type or "", *names]
+
+
+def _names(frames: Iterable[Frame], limit: int) -> list[str]:
+    parts = (_part((frame.module or "")[:300], frame.function[:300]) for frame in frames)
+    return _distinct(parts, limit)
+
+
+def _called(root: ParsedException) -> list[Frame]:
+    """Returns the library's frame that our innermost own frame called, if any."""
+    before: Frame | None = None
+    for frame in root.frames:
+        if frame.in_app:
+            return [] if before is None else [before]
+        before = frame
+    return []
 
 
 def _trace_key(root: ParsedException, kind: str) -> list[str]:
     own = [frame for frame in root.frames if frame.in_app]
-    if own:
-        return [
-            "trace",
-            kind,
-            *_distinct(
-                (_part((frame.module or "")[:300], frame.function[:300]) for frame in own[:64]),
-                MAX_KEY_FRAMES,
-            ),
-        ]
-    frames = _distinct(
-        (_part((frame.module or "")[:300], frame.function[:300]) for frame in root.frames[:64]),
-        MAX_LIBRARY_FRAMES,
-    )
-    return ["library", kind, *frames, normalise(root.message.partition("\n")[0])]
+    if not own:
+        frames = _names(root.frames[:64], MAX_LIBRARY_FRAMES)
+        return ["library", kind, *frames, normalise(root.message.partition("\n")[0])]
+    names = _names(own[:64], MAX_KEY_FRAMES)
+    if len(names) <= FEW_FRAMES:
+        names += _names(_called(root), 1)
+    return ["trace", kind, *names]
 
 
 def _root(trace: ParsedTrace) -> ParsedException | None:
@@ -104,6 +133,23 @@ def _kind(trace: ParsedTrace, root: ParsedException, event: ErrorEvent) -> str:
     return kind
 
 
+def _telling_lines(message: str, stack: str | None) -> list[str]:
+    """Returns what counts of an error without a known trace.
+
+    The first line of the message; where it names no failure, the first others that do. All lines of a
+    short stack; of a long one its ends and the first lines that name a failure.
+    """
+    first, *others = message[:MAX_WEAK_CHARS].strip().split("\n")
+    lines = [line for line in (stack or "")[:MAX_WEAK_CHARS].splitlines() if line.strip()]
+    if not lines and _FAILURE.search(first) is None:
+        others = list(filter(_FAILURE.search, others))[:MAX_FAILURE_LINES]
+        return [normalise(line) for line in (first, *others)]
+    if len(lines) > MAX_LINES:
+        told = list(filter(_FAILURE.search, lines))[: MAX_LINES // 2]
+        lines = lines[: MAX_LINES // 4] + told + lines[-MAX_LINES // 4 :]
+    return [normalise(line) for line in (first, *lines)]
+
+
 def _key(event: ErrorEvent, trace: ParsedTrace | None) -> list[str]:
     root = _root(trace) if trace is not None else None
     if trace is not None and root is not None:
@@ -112,14 +158,10 @@ def _key(event: ErrorEvent, trace: ParsedTrace | None) -> list[str]:
         return _trace_key(root, _kind(trace, root, event))
     text = event.stack_trace or event.message
     kind = crash_kind(text) if may_be_crash(text) else None
-    if kind is not None and kind.startswith(_TELLING_KINDS):
+    if kind is not None and kind.startswith(TELLING):
         return ["crash", kind]
-    first_line = event.message.strip().split("\n", 1)[0]
-    lines = [line for line in (event.stack_trace or "").splitlines() if line.strip()]
-    if len(lines) > MAX_LINES:
-        lines = lines[: MAX_LINES // 2] + lines[-MAX_LINES // 2 :]
     kind = kind or event.error_type or ""
-    return ["message", kind, normalise(first_line), *map(normalise, lines)]
+    return ["message", kind, *_telling_lines(event.message, event.stack_trace)]
 
 
 def fingerprint(event: ErrorEvent, trace: ParsedTrace | None) -> str:

@@ -305,7 +305,7 @@ freed by thread T0 here:
 ./shop(checkout+0x22) [0x4006ce]
 SIGABRT received
 """,
-        ("signal ABRT",),
+        ("fatal double free or corruption",),
         "release_cart",
     ),
     TraceCase(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
+from fixstream.triage.traces.native import numbered_frames
 
 GATE = r"panicked at |^ *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|stack backtrace:\n"
 
@@ -33,32 +34,52 @@ _MACHINERY = re.compile(
 )
 
 
-def _frame(match: re.Match[str]) -> Frame:
-    name = _HASH.sub("", match["function"]).replace("{{closure}}", "").rstrip(":")
+def _named(symbol: str, file: str | None, line: int | None) -> Frame:
+    name = _HASH.sub("", symbol).replace("{{closure}}", "").rstrip(":")
+    if "$" in name:
+        name = _mangled(name)
     module, _, function = name.rpartition("::")
-    file = match["file"]
     library = _LIBRARY.match(name) is not None or (
         file is not None and _LIBRARY_FILE.search(file) is not None
     )
-    return Frame(
-        function or name, file, int(match["line"]) if match["line"] else None, module, not library
-    )
+    return Frame(function or name, file, line, module, not library)
+
+
+def _mangled(name: str) -> str:
+    """Reads a name of the older mangling that nobody has put right."""
+    name = name.removeprefix("_").replace("..", "::")
+    return name.replace("$LT$", "<").replace("$GT$", ">").replace("$u20$", " ")
+
+
+def _frame(match: re.Match[str]) -> Frame:
+    return _named(match["function"], match["file"], int(match["line"]) if match["line"] else None)
+
+
+def _raised(frames: list[Frame]) -> list[Frame]:
+    """Leaves out the machinery of panicking on top of the stack."""
+    machinery = [
+        index
+        for index, frame in enumerate(frames[:12])
+        if _MACHINERY.search(f"{frame.module}::{frame.function}")
+    ]
+    return frames[machinery[-1] + 1 :] if machinery and machinery[-1] + 1 < len(frames) else frames
+
+
+def _frames(text: str) -> list[Frame]:
+    begin = text.find("stack backtrace:")
+    frames = [_frame(match) for match in _FRAME.finditer(text, begin)] if begin >= 0 else []
+    if not frames and "#0 " in text:
+        # Where a sanitizer caught the panic, the stack is in its form.
+        frames = [_named(frame.function, frame.file, frame.line) for frame in numbered_frames(text)]
+    return _raised(frames)
 
 
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a panic; the place that panicked stands in for missing frames."""
     found = _OLD.search(text) or _NEW.search(text)
-    begin = text.find("stack backtrace:")
-    frames = [_frame(match) for match in _FRAME.finditer(text, max(begin, 0))] if begin >= 0 else []
+    frames = _frames(text) if found is not None or "stack backtrace:" in text else []
     if found is None and not frames:
         return None
-    machinery = [
-        i
-        for i, frame in enumerate(frames[:12])
-        if _MACHINERY.search(f"{frame.module}::{frame.function}")
-    ]
-    if machinery and machinery[-1] + 1 < len(frames):
-        frames = frames[machinery[-1] + 1 :]
     if found is not None and not frames:
         file = found["file"]
         frames = [Frame("<panic>", file, int(found["line"]), file.removesuffix(".rs"), True)]
