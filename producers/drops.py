@@ -21,6 +21,8 @@ class DropReason(StrEnum):
     INVALID = "invalid"
     SEND_FAILED = "send_failed"
     CLOSED = "closed"
+    SPILL_FULL = "spill_full"
+    SPILL_FAILED = "spill_failed"
     FAILED = "failed"
     SAMPLED_OUT = "sampled_out"
     IGNORED = "ignored"

@@ -186,6 +186,7 @@ def _made(service: str | None, sink: EventSink | None, options: InitOptions) -> 
     )
     if sink is None:
         sink = KafkaSink(load_settings(KafkaSettings), settings.sink_config())
+        sink.resume()
     return Installation(ErrorReporter(sink, config), options)
 
 

@@ -23,6 +23,7 @@ from fixstream.producers.drops import DropCounts, DropReason, SinkCounts
 from fixstream.producers.fork_safety import renew_in_children
 from fixstream.producers.kafka_worker import KafkaWorker, WorkerConfig
 from fixstream.producers.shipper import Packing, ProducerClient
+from fixstream.producers.spill import SpillConfig
 from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.records import ErrorEvent
@@ -48,6 +49,8 @@ class KafkaSinkConfig:
     """Deadline of `close`, so the longest that the host's exit is held up."""
     report_interval_s: float = 60.0
     """Shortest time between two `fixstream.EventsDropped` reports."""
+    spill: SpillConfig | None = None
+    """Keep events on disk until Kafka has acknowledged them; None keeps them in memory only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,12 @@ class KafkaSink:
         )
         self._config = config
         self._worker_config = WorkerConfig(
-            packing, parts.connect, config.max_events, config.max_bytes, config.report_interval_s
+            packing,
+            parts.connect,
+            config.max_events,
+            config.max_bytes,
+            config.report_interval_s,
+            config.spill,
         )
         self._drops = DropCounts()
         self._lock = threading.Lock()
@@ -102,6 +110,11 @@ class KafkaSink:
             return True
         self._drops.add(reason)
         return False
+
+    def resume(self) -> None:
+        """With a spill: begin to send what an earlier process left there, before any new event."""
+        if self._config.spill is not None:
+            self._started_worker()
 
     def note_drop(self, reason: DropReason, num_events: int = 1) -> None:
         """Count events that were given up before they reached the sink; reported like its own."""
@@ -130,8 +143,10 @@ class KafkaSink:
     def renew_after_fork(self) -> None:
         """Start afresh in a child: the parent sends its own queue, and its thread is not here."""
         worker, self._worker = self._worker, None
-        if worker is not None and worker.producer is not None:
-            _never_free(worker.producer)
+        if worker is not None:
+            worker.abandon()
+            if worker.producer is not None:
+                _never_free(worker.producer)
         self._lock = threading.Lock()
         self._drops.renew_after_fork()
         self._pid = os.getpid()

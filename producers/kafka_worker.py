@@ -18,7 +18,16 @@ from fixstream.producers.drops import DropCounts, DropReason
 from fixstream.producers.event_queue import EventQueue
 from fixstream.producers.loss_report import loss_report
 from fixstream.producers.metrics import DELIVERED
-from fixstream.producers.shipper import UNDELIVERED, Packing, ProducerClient, hand_over, pack
+from fixstream.producers.shipper import (
+    UNDELIVERED,
+    Packing,
+    Parcel,
+    ProducerClient,
+    hand_over,
+    pack,
+)
+from fixstream.producers.spill import Spill, SpillConfig
+from fixstream.producers.spill_pump import SpillPump
 from fixstream.schemas.records import ErrorEvent
 
 _BUSY_POLL_S = 0.02
@@ -38,6 +47,7 @@ class WorkerConfig:
     max_events: int
     max_bytes: int
     report_interval_s: float
+    spill: SpillConfig | None = None
 
 
 class KafkaWorker:
@@ -54,10 +64,15 @@ class KafkaWorker:
         self._num_delivered = 0
         self._num_in_flight = 0
         self._stopping = threading.Event()
+        self._stop_by = 0.0
         self._producer: ProducerClient | None = None
         self._retry_at = 0.0
         self._report_at = self._clock.monotonic() + config.report_interval_s
         self._sample: ErrorEvent | None = None
+        self._pump: SpillPump | None = None
+        if config.spill is not None:
+            spill = Spill(config.spill, config.packing.topic)
+            self._pump = SpillPump(spill, config.packing.topic, self._clock, self._settle_spilled)
         self._thread = threading.Thread(target=self._run, name="fixstream-sink", daemon=True)
 
     @property
@@ -99,10 +114,16 @@ class KafkaWorker:
         What was not sent by then is counted as `closed` or `send_failed`.
         """
         deadline = time.monotonic() + timeout_s
+        self._stop_by = deadline - timeout_s * (1 - _FLUSH_SHARE) / 2
         self.flush(timeout_s * _FLUSH_SHARE)
         self._stopping.set()
         self._queue.stop_waiting()
         self._thread.join(deadline - time.monotonic())
+
+    def abandon(self) -> None:
+        """In a forked child: let go of what belongs to the parent."""
+        if self._pump is not None:
+            self._pump.spill.abandon()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -117,11 +138,15 @@ class KafkaWorker:
             host_log.swallowed("the end of the kafka worker", error)
 
     def _turn(self) -> None:
-        if self._num_in_flight < self._config.max_events:
-            event = self._queue.take(0.0 if self._num_in_flight else _IDLE_WAIT_S)
+        if self._has_room():
+            event = self._queue.take(0.0 if self._is_sending() else _IDLE_WAIT_S)
             if event is not None:
                 self._ship(event)
         self._report_losses_when_due()
+        if self._pump is not None:
+            producer = self._connected()
+            if producer is not None:
+                self._pump.run(producer)
         if self._producer is not None:
             # Wait for reports only when there is nothing else to do.
             self._producer.poll(0.0 if len(self._queue) and self._has_room() else _BUSY_POLL_S)
@@ -129,11 +154,14 @@ class KafkaWorker:
     def _has_room(self) -> bool:
         return self._num_in_flight < self._config.max_events
 
+    def _is_sending(self) -> bool:
+        return bool(self._num_under_way() or (self._pump is not None and self._pump.is_blocked))
+
     def _ship(self, event: ErrorEvent) -> None:
         self._sample = event
         reason = DropReason.FAILED
         try:
-            reason_or_sent = self._try_to_ship(event, self._settle)
+            reason_or_sent = self._stored(event) if self._pump else self._sent(event)
             if reason_or_sent is None:
                 return
             reason = reason_or_sent
@@ -142,15 +170,32 @@ class KafkaWorker:
         self._drops.add(reason)
         self._mark_settled()
 
-    def _try_to_ship(
-        self, event: ErrorEvent, on_settled: Callable[[Any], None]
-    ) -> DropReason | None:
-        producer = self._connected()
-        if producer is None:
-            return DropReason.SEND_FAILED
+    def _sent(self, event: ErrorEvent) -> DropReason | None:
+        return self._try_to_ship(event, self._settle)
+
+    def _stored(self, event: ErrorEvent) -> DropReason | None:
+        """Put the event on the disk, from where it is sent; without a disk, send it at once."""
+        assert self._pump is not None
         parcel = pack(event, self._config.packing)
         if isinstance(parcel, DropReason):
             return parcel
+        reason = self._pump.spill.append(parcel)
+        if reason is None or self._pump.is_blocked:
+            return reason
+        return self._try_to_send(parcel, self._settle)
+
+    def _try_to_ship(
+        self, event: ErrorEvent, on_settled: Callable[[Any], None]
+    ) -> DropReason | None:
+        parcel = pack(event, self._config.packing) if self._connected() else DropReason.SEND_FAILED
+        if isinstance(parcel, DropReason):
+            return parcel
+        return self._try_to_send(parcel, on_settled)
+
+    def _try_to_send(self, parcel: Parcel, on_settled: Callable[[Any], None]) -> DropReason | None:
+        producer = self._connected()
+        if producer is None:
+            return DropReason.SEND_FAILED
         self._num_in_flight += 1
         reason = hand_over(
             producer, self._config.packing.topic, parcel, partial(self._on_delivery, on_settled)
@@ -184,6 +229,13 @@ class KafkaWorker:
             self._drops.add(DropReason.SEND_FAILED)
         self._mark_settled()
 
+    def _settle_spilled(self, outcome: DropReason | None) -> None:
+        if outcome is None:
+            self._num_delivered += 1
+        else:
+            self._drops.add(outcome)
+        self._mark_settled()
+
     def _mark_settled(self) -> None:
         with self._changed:
             self._num_settled += 1
@@ -211,20 +263,34 @@ class KafkaWorker:
             self._drops.give_back(losses)
 
     def _wind_up(self) -> None:
+        if self._pump is not None:
+            self._store_what_waits()
         for _ in range(num_left := self._queue.clear()):
             self._mark_settled()
         self._drops.add(DropReason.CLOSED, num_left)
         producer = self._producer
-        if producer is None:
-            return
-        if self._num_in_flight == 0:
-            self._report_losses()
+        if producer is not None:
+            if not self._is_sending():
+                self._report_losses()
+                self._wait_for_reports(producer, 1.0)
+            producer.purge()
             self._wait_for_reports(producer, 1.0)
-        producer.purge()
-        self._wait_for_reports(producer, 1.0)
+        if self._pump is not None:
+            self._pump.spill.close()
+
+    def _store_what_waits(self) -> None:
+        """The disk takes what Kafka has not taken, as far as the time to stop allows."""
+        while time.monotonic() < self._stop_by:
+            event = self._queue.take(0.0)
+            if event is None:
+                return
+            self._ship(event)
 
     def _wait_for_reports(self, producer: ProducerClient, timeout_s: float) -> None:
         # The real clock: librdkafka's threads know no other.
         deadline = time.monotonic() + timeout_s
-        while self._num_in_flight and time.monotonic() < deadline:
+        while self._num_under_way() and time.monotonic() < deadline:
             producer.poll(_BUSY_POLL_S)
+
+    def _num_under_way(self) -> int:
+        return self._num_in_flight + (self._pump.num_in_flight if self._pump is not None else 0)

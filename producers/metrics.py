@@ -13,3 +13,7 @@ DELIVERED = Counter("fixstream_producers_delivered_total", "Error events that Ka
 DROPPED = Counter(
     "fixstream_producers_dropped_total", "Error events that were given up, by reason.", ["reason"]
 )
+SPILL_ERRORS = Counter(
+    "fixstream_producers_spill_errors_total",
+    "Times that the disk failed the spill, or a spilled file was found damaged.",
+)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import AliasChoices, Field
 from pydantic_settings import SettingsConfigDict
 
 from fixstream.producers.kafka_sink import KafkaSinkConfig
+from fixstream.producers.spill import MIN_BYTES, SpillConfig
 from fixstream.runtime.settings import ServiceSettings
 
 _PREFIX = "FIXSTREAM_PRODUCERS_"
@@ -55,6 +58,10 @@ class ProducerSettings(ServiceSettings):
     """Longest that the host's exit is held up to send what waits."""
     report_interval_s: float = Field(default=60.0, gt=0)
     """Shortest time between two reports of dropped events."""
+    spill_folder: Path | None = None
+    """Folder in which events wait until Kafka has acknowledged them; without it none is stored."""
+    spill_max_bytes: int = Field(default=64 * 1024 * 1024, ge=MIN_BYTES)
+    """Most bytes that may wait there, of all processes together."""
 
     def sink_config(self) -> KafkaSinkConfig:
         """The part of these that the Kafka sink needs."""
@@ -64,4 +71,10 @@ class ProducerSettings(ServiceSettings):
             send_timeout_s=self.send_timeout_s,
             close_timeout_s=self.close_timeout_s,
             report_interval_s=self.report_interval_s,
+            spill=self._spill(),
         )
+
+    def _spill(self) -> SpillConfig | None:
+        if self.spill_folder is None:
+            return None
+        return SpillConfig(folder=self.spill_folder, max_bytes=self.spill_max_bytes)

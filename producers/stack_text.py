@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import groupby, islice
 from typing import Final
 
@@ -72,13 +73,19 @@ def _frame_lines(error: BaseException) -> Iterator[str]:
 def _run_lines(frames: tuple[CapturedFrame, ...]) -> Iterator[str]:
     for frame, run in groupby(frames):
         num_repeats = sum(1 for _ in run)
+        lines = _frame_text(frame.file, frame.line, frame.function)
         for _ in range(min(num_repeats, _SHOWN_REPEATS)):
-            yield f'  File "{frame.file}", line {frame.line}, in {frame.function}'
-            source = linecache.getline(frame.file, frame.line).strip()
-            if source:
-                yield f"    {source[:_MAX_SOURCE_CHARS]}"
+            yield from lines
         if num_repeats > _SHOWN_REPEATS:
             yield f"  [Previous line repeated {num_repeats - _SHOWN_REPEATS} more times]"
+
+
+@lru_cache(maxsize=4096)
+def _frame_text(file: str, line: int, function: str) -> tuple[str, ...]:
+    """The frame's line and its source; kept, for it is made on the host's request path."""
+    place = f'  File "{file}", line {line}, in {function}'
+    source = linecache.getline(file, line).strip()
+    return (place, f"    {source[:_MAX_SOURCE_CHARS]}") if source else (place,)
 
 
 def _group_lines(group: BaseExceptionGroup[BaseException], depth: int) -> Iterator[str]:
