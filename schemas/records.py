@@ -239,6 +239,8 @@ class FixFeedback:
     """Group of the error; this and the texts make the record enough to learn from by itself."""
     error_text: str | None = None
     fix_text: str | None = None
+    model_version: int | None = None
+    """Version of the model that the suggestion was made with, so that a bad one is found out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

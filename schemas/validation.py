@@ -286,6 +286,7 @@ _RULES: dict[type, dict[str, Check]] = {
         "fingerprint": _OPTIONAL_ID,
         "error_text": checks.or_none(_TEXT),
         "fix_text": checks.or_none(_TEXT),
+        "model_version": checks.or_none(checks.whole(0)),
     },
     Solution: {
         "solution_id": _ID,

@@ -391,6 +391,7 @@ def test_a_foreign_writer_with_fewer_fields_is_read() -> None:
         fingerprint=None,
         error_text=None,
         fix_text=None,
+        model_version=None,
     )
     assert Codec(ids).decode(message, FixFeedback) == expected
 

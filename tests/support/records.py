@@ -172,6 +172,7 @@ FEEDBACK = FixFeedback(
     fingerprint="f" * 16,
     error_text="ConnectionRefusedError: cannot reach the database",
     fix_text="Start the database first. Wait for the port.",
+    model_version=7,
 )
 SOLUTION = Solution(
     solution_id="s1",
@@ -416,6 +417,7 @@ feedbacks = st.builds(
     fingerprint=optional(ids),
     error_text=optional(texts),
     fix_text=optional(texts),
+    model_version=optional(longs),
 )
 solutions = st.builds(
     Solution,
