@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from fixstream.schemas.errors import ArtifactRejected
-from fixstream.trainer.checkpoint import OPTIMIZER, REPLAY, TOKENIZER, WEIGHTS, Content
+from fixstream.trainer.checkpoint import (
+    OPTIMIZER,
+    REPLAY,
+    TOKENIZER,
+    WEIGHTS,
+    Artifact,
+    Content,
+)
 from fixstream.trainer.examples import LearningExample, cropped
 from fixstream.trainer.features import HashedTokenizer, TokenizerConfig, length_buckets
 from fixstream.trainer.gate import Answers, ValidationSet, Verdict
@@ -182,6 +189,17 @@ class Learner:
             self.scores.load_state_tensors(_under("scores.", side))
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             raise ArtifactRejected(f"the training state does not fit: {error}") from error
+
+    def start_from(self, artifact: Artifact) -> None:
+        """Begins with another model's weights; what only learning needs begins anew.
+
+        Raises:
+            ArtifactRejected: the model is of another size than this learner's configuration.
+        """
+        if artifact.manifest.config != self.config.model:
+            raise ArtifactRejected("its model is of another size")
+        self.model = TrainedModel.from_artifact(artifact, self.config.precision)
+        self.optimizer = self._fresh_optimizer()
 
     def _learn_beside_network(
         self,
