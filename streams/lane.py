@@ -14,9 +14,11 @@ from typing import Protocol
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.errors import DeadLetter
-from fixstream.schemas.records import Origin, TrainingBatch, TriagedError
+from fixstream.schemas.records import CauseEdge, Origin, TrainingBatch, TriagedError
+from fixstream.streams.cause_evidence import Place
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage, dead_letter
 from fixstream.streams.groups import Groups, GroupState, Sighting
+from fixstream.streams.knowledge import Knowledge
 from fixstream.streams.processor import Process, Triaged
 from fixstream.streams.window import BatchWindow, WindowLimits
 from fixstream.triage.triage import TRIAGE_VERSION, Triage
@@ -24,10 +26,11 @@ from fixstream.triage.triage import TRIAGE_VERSION, Triage
 
 @dataclass(frozen=True, slots=True)
 class ClosedWindow:
-    """What a window leaves behind: its batch and the groups that it touched."""
+    """What a window leaves behind: its batch, and the groups and causes that it touched."""
 
     batch: TrainingBatch
     groups: tuple[GroupState, ...]
+    edges: tuple[CauseEdge, ...] = ()
 
 
 class LaneSink(Protocol):
@@ -53,6 +56,7 @@ class Lane:
         groups: Groups,
         limits: WindowLimits,
         clock: Clock,
+        knowledge: Knowledge | None = None,
     ) -> None:
         """Starts with an empty window.
 
@@ -62,12 +66,14 @@ class Lane:
             groups: The partition's groups, read back already.
             limits: When a window closes.
             clock: Stamps records and measures ages.
+            knowledge: What the worker knows beyond this partition; None knows nothing.
         """
         self.topic, self.partition, first_offset = origin
         self._process = process
         self._groups = groups
         self._limits = limits
         self._clock = clock
+        self._knowledge = knowledge or Knowledge()
         self._window = BatchWindow(self.topic, self.partition, first_offset, limits)
 
     @property
@@ -98,7 +104,7 @@ class Lane:
             raise ValueError(f"expected offset {self.next_offset}, got {raw.offset}")
         outcome = self._process(raw)
         if isinstance(outcome, Triaged):
-            self._take_triaged(raw, outcome.triage, sink)
+            self._take_triaged(raw, self._knowledge.labelled(outcome.triage), sink)
         else:
             self._set_aside(outcome, sink)
         self.close_if_full(sink)
@@ -116,8 +122,11 @@ class Lane:
             return
         batch = window.close(reason, self._clock.now(), TRIAGE_VERSION)
         # If the sink refuses for the moment, the window is still the open one.
-        sink.closed(ClosedWindow(batch, self._groups.changed()))
+        evidence = self._knowledge.evidence
+        edges = evidence.changed(self.partition)
+        sink.closed(ClosedWindow(batch, self._groups.changed(), edges))
         self._groups.written()
+        evidence.written(self.partition)
         self._window = BatchWindow(self.topic, self.partition, window.next_offset, self._limits)
 
     def pass_over(self, next_offset: int, sink: LaneSink) -> None:
@@ -157,6 +166,7 @@ class Lane:
             origin=Origin(raw.topic, raw.partition, raw.offset),
             triaged_at=self._clock.now(),
             triage_version=TRIAGE_VERSION,
+            root_cause=self._knowledge.cause_of(triage, Place(raw.partition, raw.offset)),
         )
 
     def _set_aside(self, letter: DeadLetterRecord, sink: LaneSink) -> None:

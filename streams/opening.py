@@ -24,8 +24,10 @@ from confluent_kafka import (
 
 from fixstream.runtime.kafka import make_consumer
 from fixstream.runtime.settings import KafkaSettings
-from fixstream.schemas.errors import BrokerUnavailable, Misconfigured, Undecodable
-from fixstream.schemas.topics import ERRORS_RAW, GROUPS
+from fixstream.schemas.codec import Codec
+from fixstream.schemas.errors import BrokerUnavailable, DeadLetter, Misconfigured, Undecodable
+from fixstream.schemas.records import CauseEdge
+from fixstream.schemas.topics import CAUSES, ERRORS_RAW, GROUPS
 from fixstream.streams.groups import GroupState, decode_state
 from fixstream.streams.settings import StreamsSettings
 
@@ -52,24 +54,30 @@ class Opening:
     """The committed offset; the earliest kept one where nothing was committed."""
     is_committed: bool
     states: tuple[GroupState, ...]
+    edges: tuple[CauseEdge, ...] = ()
+    """What the partition's owners have counted of causes and effects."""
 
 
 class PartitionOpener:
     """Opens partitions of the raw topic for one consumer group."""
 
-    def __init__(self, settings: StreamsSettings, kafka: KafkaSettings) -> None:
+    def __init__(
+        self, settings: StreamsSettings, kafka: KafkaSettings, codec: Codec | None = None
+    ) -> None:
         """Stores the settings; connects on each call."""
+        self._codec = codec or Codec()
+        self._causes = kafka.topic(CAUSES)
         self._kafka = kafka
         self._raw = kafka.topic(ERRORS_RAW)
         self._groups = kafka.topic(GROUPS)
         self._group_id = settings.group_id
 
     def open(self, partition: int) -> Opening:
-        """Where to begin, and the groups.
+        """Where to begin, the groups, and the counts of causes.
 
         Raises:
             BrokerUnavailable: Kafka does not answer in time.
-            Misconfigured: The groups' topic has fewer partitions than the raw one.
+            Misconfigured: A topic of states has fewer partitions than the raw one.
         """
         return self._retried(lambda consumer: self._open(consumer, partition))
 
@@ -107,8 +115,14 @@ class PartitionOpener:
 
     def _open(self, consumer: Consumer, partition: int) -> Opening:
         first_offset, is_committed = self._begin(consumer, partition)
-        states = {state.fingerprint: state for state in self._read_states(consumer, partition)}
-        return Opening(first_offset, is_committed, tuple(states.values()))
+        groups = self._newest(consumer, self._groups, partition).values()
+        edges = self._newest(consumer, self._causes, partition).values()
+        return Opening(
+            first_offset,
+            is_committed,
+            tuple(state for message in groups if (state := _state(message)) is not None),
+            tuple(edge for message in edges if (edge := self._edge(message)) is not None),
+        )
 
     def _consumer(self) -> Consumer:
         return make_consumer(self._kafka, self._group_id, enable_partition_eof=True)
@@ -120,22 +134,30 @@ class PartitionOpener:
             return committed, True
         return self._watermarks(consumer, self._raw, partition)[0], False
 
-    def _read_states(self, consumer: Consumer, partition: int) -> Iterator[GroupState]:
+    def _newest(self, consumer: Consumer, topic: str, partition: int) -> dict[bytes, Message]:
+        """The newest message of each key in this partition."""
         try:
-            first, after = self._watermarks(consumer, self._groups, partition)
+            first, after = self._watermarks(consumer, topic, partition)
         except KafkaException as error:
             if error.args[0].code() != _UNKNOWN_PARTITION:
                 raise
             raise Misconfigured(
-                f"topic {self._groups} has no partition {partition}: give it as many as {self._raw}"
+                f"topic {topic} has no partition {partition}: give it as many as {self._raw}"
             ) from error
         if first >= after:
-            return
-        consumer.assign([TopicPartition(self._groups, partition, first)])
-        for message in _messages(consumer):
-            state = _state(message)
-            if state is not None:
-                yield state
+            return {}
+        consumer.assign([TopicPartition(topic, partition, first)])
+        return {bytes(message.key() or b""): message for message in _messages(consumer)}
+
+    def _edge(self, message: Message) -> CauseEdge | None:
+        value = message.value()
+        if value is None:
+            return None
+        try:
+            return self._codec.decode(bytes(value), CauseEdge)
+        except DeadLetter:
+            log.warning("edge passed over", topic=message.topic(), offset=message.offset())
+            return None
 
     def _watermarks(self, consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
         low, high = consumer.get_watermark_offsets(

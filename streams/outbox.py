@@ -22,14 +22,17 @@ from confluent_kafka import KafkaError, KafkaException
 from fixstream.runtime.clock import Clock
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.errors import BrokerUnavailable, TooLarge
+from fixstream.schemas.errors import BrokerUnavailable, RetryLater, TooLarge
 from fixstream.schemas.headers import message_headers
-from fixstream.schemas.records import OffsetRange, TriagedError
+from fixstream.schemas.ids import cause_key
+from fixstream.schemas.records import Occurrences, OffsetRange, TriagedError
 from fixstream.schemas.topics import (
+    CAUSES,
     ERRORS_DLQ,
     ERRORS_RAW,
     ERRORS_TRIAGED,
     GROUPS,
+    OCCURRENCES,
     TRAINING_BATCHES,
 )
 from fixstream.streams.dead_letters import DeadLetterRecord
@@ -116,6 +119,8 @@ class Outbox:
         self._batches = kafka.topic(TRAINING_BATCHES)
         self._dead = kafka.topic(ERRORS_DLQ)
         self._groups = kafka.topic(GROUPS)
+        self._causes = kafka.topic(CAUSES)
+        self._occurrences = kafka.topic(OCCURRENCES)
         self._num_bytes = 0
         self.raw_topic = kafka.topic(ERRORS_RAW)
         self.failure: BrokerUnavailable | None = None
@@ -148,7 +153,7 @@ class Outbox:
         self._send(Outgoing(self._triaged, key, value, headers), shipment, arrived)
 
     def send_window(self, window: ClosedWindow, shipment: Shipment, arrived: OnDelivery) -> None:
-        """Publishes a batch and the groups that it touched."""
+        """Publishes a batch, and the groups and causes that it touched."""
         batch = window.batch
         partition = batch.origin.partition
         # Encoded before anything is sent: if that fails for the moment, nothing is half done.
@@ -157,11 +162,27 @@ class Outbox:
             key = state.fingerprint.encode()
             outgoing = Outgoing(self._groups, key, state.encode(), partition=partition)
             self._send(outgoing, shipment, arrived)
+        for edge in window.edges:
+            key = cause_key(edge.cause, edge.effect, partition).encode()
+            edge_value = self._codec.encode(edge)
+            self._send(
+                Outgoing(self._causes, key, edge_value, partition=partition), shipment, arrived
+            )
         key = f"{batch.origin.topic}-{partition}".encode()
         headers = self._headers(batch, batch.created_at)
         self._send(Outgoing(self._batches, key, value, headers), shipment, arrived)
         self._metrics.batches.labels(batch.closed_by).inc()
         self._metrics.collapsed.inc(batch.num_collapsed)
+
+    def tell(self, told: Occurrences) -> None:
+        """Tells other workers what may be cause or effect of theirs; nobody waits for it."""
+        try:
+            self._producer.produce(
+                self._occurrences, key=told.worker.encode(), value=self._codec.encode(told)
+            )
+        except (BufferError, KafkaException, RetryLater) as error:
+            # Nothing is lost but the chance to name a cause in another partition.
+            log.warning("occurrences not told", num=len(told.occurrences), reason=str(error))
 
     def send_dead_letter(
         self, record: DeadLetterRecord, shipment: Shipment, arrived: OnDelivery

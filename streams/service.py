@@ -11,6 +11,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from confluent_kafka import Producer
@@ -24,6 +25,10 @@ from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import FixstreamError, StartFailed
 from fixstream.schemas.topics import ERRORS_RAW
 from fixstream.streams.app import FaustIntake
+from fixstream.streams.chains import ChainLimits
+from fixstream.streams.following import Follower
+from fixstream.streams.hearing import Hearing
+from fixstream.streams.knowledge import Knowledge
 from fixstream.streams.metrics import Progress, StreamsMetrics
 from fixstream.streams.opening import PartitionOpener
 from fixstream.streams.outbox import Outbox, OutboxLimits
@@ -81,6 +86,8 @@ class _Parts:
     worker: Worker
     intake: FaustIntake
     outbox: Outbox
+    hearing: Hearing
+    chain_limits: ChainLimits
 
 
 async def _serve(settings: StreamsSettings, kafka: KafkaSettings, stop: StopSignal) -> None:
@@ -88,6 +95,10 @@ async def _serve(settings: StreamsSettings, kafka: KafkaSettings, stop: StopSign
         producer = await asyncio.to_thread(_ready_producer, settings, kafka)
         stack.callback(producer.flush, _PRODUCER_FLUSH_S)
         parts = _build(settings, kafka, producer)
+        follower = stack.enter_context(
+            Follower(kafka, parts.hearing, parts.chain_limits.trace_span)
+        )
+        await asyncio.to_thread(follower.wait_until_heard, settings.start_timeout_s)
         stack.enter_context(_metrics_served(settings, parts.progress.health))
         try:
             if not await parts.intake.start(settings.start_timeout_s):
@@ -115,8 +126,11 @@ def _build(settings: StreamsSettings, kafka: KafkaSettings, producer: Producer) 
     )
     limits = OutboxLimits(settings.max_in_flight, settings.max_in_flight_bytes)
     outbox = Outbox(producer, codec, kafka, clock, limits, metrics)
-    opener = PartitionOpener(settings, kafka)
+    opener = PartitionOpener(settings, kafka, codec)
+    chain_limits = ChainLimits(window=timedelta(seconds=settings.cause_window_s))
+    hearing = Hearing(Knowledge(chain_limits), kafka, codec)
     worker = Worker(settings, processor.process, opener, outbox, clock, metrics)
+    worker.hearing = hearing
     return _Parts(
         settings=settings,
         clock=clock,
@@ -125,6 +139,8 @@ def _build(settings: StreamsSettings, kafka: KafkaSettings, producer: Producer) 
         worker=worker,
         intake=FaustIntake(settings, kafka, worker),
         outbox=outbox,
+        hearing=hearing,
+        chain_limits=chain_limits,
     )
 
 

@@ -36,6 +36,8 @@ class StreamsSettings(ServiceSettings):
     """How often our own code may fail on one event before it becomes a dead letter."""
     max_groups: int = Field(default=100_000, ge=1)
     """Groups that are remembered for each partition; the least recently seen go first."""
+    cause_window_s: float = Field(default=30.0, gt=0, le=3600)
+    """Longest time between the outbreak of an error and one that it brings about elsewhere."""
     triage_memory: int = Field(default=4096, ge=1)
     """Judgements that triage keeps, so that the same error is scrubbed and parsed once."""
     max_in_flight: int = Field(default=20_000, ge=1)

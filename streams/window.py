@@ -15,6 +15,7 @@ from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.ids import batch_id
 from fixstream.schemas.records import OffsetRange, TrainingBatch, TrainingExample
 from fixstream.streams.fairness import Share, fair_weights
+from fixstream.streams.quarantine import Quarantine, is_marked, quarantine_of, solution_of
 from fixstream.triage.triage import Triage
 
 _EXAMPLE_OVERHEAD_BYTES = 512
@@ -48,6 +49,20 @@ class _Entry:
     triage: Triage
     offset: int
     occurrences: int = 1
+    solution_id: str | None = None
+
+    def join(self, triage: Triage) -> None:
+        """Stands for one more event of its group."""
+        self.occurrences += 1
+        if self.solution_id is None:
+            self.solution_id = solution_of(triage.event)
+        if self.yields_to(triage):
+            self.triage = triage
+
+    def yields_to(self, triage: Triage) -> bool:
+        """Whether the example should be made of this event instead."""
+        # A text in quarantine must not keep the errors of our own services from training.
+        return is_marked(self.triage.event) and not is_marked(triage.event)
 
 
 class BatchWindow:
@@ -86,7 +101,10 @@ class BatchWindow:
         An empty window takes anything: what is too large for a batch of its own does not even fit
         a triaged error, and was set aside before.
         """
-        if not self._by_fingerprint or triage.fingerprint in self._by_fingerprint:
+        if not self._by_fingerprint:
+            return True
+        known = self._by_fingerprint.get(triage.fingerprint)
+        if known is not None and not known.yields_to(triage):
             return True
         return self._num_bytes + _num_bytes(triage) <= self._limits.max_bytes
 
@@ -101,11 +119,11 @@ class BatchWindow:
         self._cover(offset, now_s)
         event_id = triage.event.event_id
         if (repeated := self._by_event_id.get(event_id)) is not None:
-            return self._collapse(repeated, Added.REPEATED)
+            return self._collapse(repeated, triage, Added.REPEATED)
         if (known := self._by_fingerprint.get(triage.fingerprint)) is not None:
             self._by_event_id[event_id] = known
-            return self._collapse(known, Added.COLLAPSED)
-        entry = _Entry(triage, offset)
+            return self._collapse(known, triage, Added.COLLAPSED)
+        entry = _Entry(triage, offset, solution_id=solution_of(triage.event))
         self._by_event_id[event_id] = entry
         self._by_fingerprint[triage.fingerprint] = entry
         self._num_bytes += _num_bytes(triage)
@@ -132,9 +150,16 @@ class BatchWindow:
         """The batch over the whole range; the window must not be used any more."""
         origin = OffsetRange(self.topic, self.partition, self.first_offset, self.next_offset)
         entries = list(self._by_fingerprint.values())
-        weights = fair_weights(
-            [Share(entry.triage.event.service, entry.triage.event.source) for entry in entries],
-            self._limits.crawled_quota,
+        held = [quarantine_of(entry.triage.event, created_at) for entry in entries]
+        weights = iter(
+            fair_weights(
+                [
+                    Share(entry.triage.event.service, entry.triage.event.source)
+                    for entry, quarantine in zip(entries, held, strict=True)
+                    if quarantine is None
+                ],
+                self._limits.crawled_quota,
+            )
         )
         return TrainingBatch(
             batch_id=batch_id(origin, triage_version),
@@ -142,7 +167,8 @@ class BatchWindow:
             closed_by=closed_by,
             created_at=created_at,
             examples=tuple(
-                _example(entry, weight) for entry, weight in zip(entries, weights, strict=True)
+                _example(entry, quarantine, next(weights) if quarantine is None else 0.0)
+                for entry, quarantine in zip(entries, held, strict=True)
             ),
             num_collapsed=self._num_collapsed,
             num_dead_lettered=self._num_dead_lettered,
@@ -154,8 +180,10 @@ class BatchWindow:
         if self._opened_at_s is None:
             self._opened_at_s = now_s
 
-    def _collapse(self, entry: _Entry, how: Added) -> Added:
-        entry.occurrences += 1
+    def _collapse(self, entry: _Entry, triage: Triage, how: Added) -> Added:
+        if entry.yields_to(triage):
+            self._num_bytes += _num_bytes(triage)
+        entry.join(triage)
         self._num_collapsed += 1
         return how
 
@@ -169,7 +197,7 @@ def _utf8(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
 
 
-def _example(entry: _Entry, weight: float) -> TrainingExample:
+def _example(entry: _Entry, quarantine: Quarantine | None, weight: float) -> TrainingExample:
     event = entry.triage.event
     return TrainingExample(
         event_id=event.event_id,
@@ -181,5 +209,9 @@ def _example(entry: _Entry, weight: float) -> TrainingExample:
         labels=entry.triage.labels,
         weight=weight,
         occurrences=entry.occurrences,
+        solution_id=entry.solution_id,
         origin_offset=entry.offset,
+        service=event.service,
+        source=str(event.source),
+        train_after=quarantine.until if quarantine is not None else None,
     )

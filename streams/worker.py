@@ -23,6 +23,7 @@ from fixstream.schemas.records import OffsetRange
 from fixstream.schemas.topics import GROUP_STATE_RETENTION
 from fixstream.streams.dead_letters import RawMessage
 from fixstream.streams.groups import Groups
+from fixstream.streams.hearing import Hearing
 from fixstream.streams.lane import Lane
 from fixstream.streams.metrics import StreamsMetrics
 from fixstream.streams.opening import Opening
@@ -93,6 +94,8 @@ class Worker:
         self._released: set[tuple[int, int | None]] = set()
         self._is_stopping = False
         self.ownership: Ownership | None = None
+        self.hearing = Hearing()
+        """What it hears from others: nothing, unless a better one is set before the start."""
 
     async def take(self, partition: int, generation: int | None, records: Sequence[Any]) -> None:
         """Processes consecutive records of one partition.
@@ -114,6 +117,7 @@ class Worker:
             for record in records[start : start + _RECORDS_BETWEEN_PAUSES]:
                 if not await self._take_one(owned, generation, _raw(record)):
                     return
+            self._exchange()
             await self._pause()
             if not self._may_go_on(owned, generation):
                 return
@@ -133,6 +137,7 @@ class Worker:
                 owned.lane.close_if_full(owned.outbox)
             except RetryLater:  # The window stays open; the next call tries again.
                 log.warning("window could not be closed yet", partition=owned.lane.partition)
+        self._exchange()
         self._outbox.poll()
         self._raise_failure()
 
@@ -171,6 +176,7 @@ class Worker:
         finally:
             for owned in leaving:
                 owned.outbox.abandon()
+                self.hearing.knowledge.evidence.release(owned.lane.partition)
                 self._metrics.forget(owned.lane.partition)
 
     async def drain(self, generation: int | None, timeout_s: float) -> None:
@@ -214,7 +220,9 @@ class Worker:
             crawled_quota=settings.crawled_quota,
         )
         origin = (self._outbox.raw_topic, partition, opening.first_offset)
-        lane = Lane(origin, self._process, groups, limits, self._clock)
+        knowledge = self.hearing.knowledge
+        knowledge.evidence.adopt(partition, opening.edges)
+        lane = Lane(origin, self._process, groups, limits, self._clock, knowledge)
         outbox = self._outbox.lane(partial(self._on_settled, partition))
         return _Owned(lane, outbox, opening.first_offset, generation)
 
@@ -234,6 +242,13 @@ class Worker:
                     return False
             else:
                 return True
+
+    def _exchange(self) -> None:
+        """Takes in what other workers and people say, and tells what others may want to know."""
+        self.hearing.listen()
+        told = self.hearing.untold()
+        if told is not None:
+            self._outbox.tell(told)
 
     async def _pause(self) -> None:
         """Takes in delivery reports, and waits while too much is under way."""

@@ -16,15 +16,12 @@ from fixstream.producers.crawl.rich_text import RichText
 from fixstream.producers.crawl.rules import domain_of, error_type_in
 from fixstream.producers.safe_text import clean_text
 from fixstream.schemas import limits
+from fixstream.schemas.attributes import SOLUTION_ID, TRAIN_AFTER
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.records import ErrorEvent, Provenance, Solution
 from fixstream.triage.trace import parse_trace
 
 ENVIRONMENT = "crawl"
-TRAIN_AFTER = "fixstream.train_after"
-"""Attribute: ISO 8601 time before which the text is in quarantine and should not train."""
-SOLUTION_ID = "fixstream.solution_id"
-"""Attribute: the best solution that was known of this error when it was published."""
 
 _MAX_MESSAGE_CHARS = limits.MAX_TEXT_CHARS // 4
 _MAX_SOLUTION_CHARS = limits.MAX_TEXT_CHARS * 3 // 4

@@ -15,13 +15,8 @@ from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.codec import encode
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.records import ErrorEvent
-from fixstream.schemas.topics import (
-    ERRORS_DLQ,
-    ERRORS_RAW,
-    ERRORS_TRIAGED,
-    GROUPS,
-    TRAINING_BATCHES,
-)
+from fixstream.schemas.topics import ERRORS_RAW
+from fixstream.streams.readiness import NEEDED_TOPICS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,12 +37,11 @@ def error_event(event_id: str = "e-1", **changes: Any) -> ErrorEvent:
 
 def create_topics(kafka: KafkaSettings, num_partitions: int = 1) -> None:
     """The topics that the processor reads and writes."""
-    topics = (ERRORS_RAW, ERRORS_TRIAGED, ERRORS_DLQ, TRAINING_BATCHES, GROUPS)
     admin = AdminClient({**kafka.client_config()})
     made = admin.create_topics(
         [
             NewTopic(kafka.topic(topic), num_partitions, 1, config=dict(topic.config))
-            for topic in topics
+            for topic in NEEDED_TOPICS
         ]
     )
     for future in made.values():
