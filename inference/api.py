@@ -1,7 +1,8 @@
 """The REST calls: adapters of a few lines around the advisor and the intake.
 
 Bodies are strict JSON (no NaN, no lone surrogates, bounded depth); every refusal is a problem
-document. A caller is known by its address only, so private fixes are never shown here.
+document. A caller is known by its key or its address, never as one of the services, so private
+fixes are not shown here.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ _SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": {problems.MEDIA_TYPE: {"schema": _SCHEMA}}}
     for status, text in {
+        401: "The service wants an API key (`Authorization: Bearer`)",
+        403: "The key has not the scope of this call",
         408: "The body did not come in time",
         413: "The body is too large",
         415: "The body is not JSON",
@@ -137,7 +140,7 @@ def _add_asking(router: APIRouter, parts: RestParts, config: RestConfig) -> None
     @router.post("/predict")
     async def predict(body: PredictBody, request: Request) -> PredictAnswer:
         """Labels and ranked fixes for an error. No fixes: no good fix is known."""
-        await parts.limiter.check("predict", caller(request))
+        await parts.limiter.check("predict", *callers(request))
         asked = AskedError(body.error_message, body.error_type, body.stack_trace, body.domain)
         advised = await parts.advisor.advise(asked)
         return predict_answer(advised, body.top_k or config.top_k)
@@ -151,7 +154,7 @@ def _add_asking(router: APIRouter, parts: RestParts, config: RestConfig) -> None
         top_k: Annotated[TopKOrDefault, Query()] = None,
     ) -> FixesAnswer:
         """Ranked fixes for an error."""
-        await parts.limiter.check("predict", caller(request))
+        await parts.limiter.check("predict", *callers(request))
         advised = await parts.advisor.advise(AskedError(error_message, error_type, None, domain))
         advice = advised.advice
         fixes = [_fix(one) for one in advice.fixes[: top_k or config.top_k]]
@@ -162,7 +165,7 @@ def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> N
     @router.post("/errors", status_code=202)
     async def errors(body: ErrorsBody, request: Request) -> ErrorsAccepted:
         """Errors to learn from. Accepted means that Kafka has acknowledged all of them."""
-        await parts.limiter.check("errors", caller(request))
+        await parts.limiter.check("errors", *callers(request))
         events = await parts.reports.events(body.errors, request.state.correlation_id)
         await parts.intake.send([Outgoing(config.raw_topic, one.service, one) for one in events])
         return ErrorsAccepted(accepted=len(events), event_ids=[one.event_id for one in events])
@@ -170,7 +173,7 @@ def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> N
     @router.post("/feedback", status_code=202)
     async def feedback(body: FeedbackBody, request: Request) -> FeedbackAccepted:
         """Whether a fix worked. Accepted means that Kafka has acknowledged it."""
-        await parts.limiter.check("feedback", caller(request))
+        await parts.limiter.check("feedback", *callers(request))
         record = FixFeedback(
             feedback_id=uuid.uuid4().hex,
             error_id=body.error_id,
@@ -178,7 +181,7 @@ def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> N
             solution_worked=body.solution_worked,
             comment=parts.reports.scrubbed(body.feedback) if body.feedback else None,
             submitted_at=parts.clock.now(),
-            submitter=_submitter(config.submitter_key, caller(request)),
+            submitter=_submitter(config.submitter_key, callers(request)[0]),
         )
         known = parts.sources.observations.fingerprint_of(body.error_id)
         fingerprint = fingerprint_in(body.error_id) or known
@@ -187,9 +190,11 @@ def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> N
         return FeedbackAccepted(feedback_id=record.feedback_id)
 
 
-def caller(request: Request) -> str:
-    """Who asks: the address."""
-    return request.client.host if request.client else "local"
+def callers(request: Request) -> tuple[str, ...]:
+    """Who asks, the surest name first: its API key, if it showed one, and its address."""
+    address = request.client.host if request.client else "local"
+    key_id = getattr(request.state, "key_id", None)
+    return (address,) if key_id is None else (f"key {key_id}", address)
 
 
 def predict_answer(advised: Advised, top_k: int) -> PredictAnswer:

@@ -16,7 +16,9 @@ from starlette.types import ASGIApp
 
 from fixstream.inference import problems
 from fixstream.inference.api import RestConfig, RestParts, learning_routes
+from fixstream.inference.api_keys import KeyRing
 from fixstream.inference.gate import Gate, GateConfig
+from fixstream.inference.guard import Guard
 from fixstream.inference.rest_models import ProblemDocument
 from fixstream.inference.web_page import page_routes
 
@@ -36,6 +38,7 @@ def create_application(
     rest: RestConfig,
     gate: GateConfig,
     readiness: Callable[[], Readiness],
+    keys: KeyRing | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -44,6 +47,7 @@ def create_application(
         rest: What the routes need to know.
         gate: The bounds of every request.
         readiness: Asked on each `/readyz`.
+        keys: Who may do what; None lets everybody do everything.
     """
     app = FastAPI(
         title="fixstream",
@@ -59,7 +63,8 @@ def create_application(
     _add_health(app, readiness)
     _describe_problems(app)
     _describe_bodies(app, gate.max_body_bytes)
-    return Gate(app, gate)
+    guarded = app if keys is None else Guard(app, keys, parts.limiter)
+    return Gate(guarded, gate)
 
 
 def _add_health(app: FastAPI, readiness: Callable[[], Readiness]) -> None:

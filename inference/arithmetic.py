@@ -86,13 +86,19 @@ class Chooser:
         last = self._measured[-NUM_AGREEING:]
         return last[0] if len(last) == NUM_AGREEING and len(set(last)) == 1 else None
 
-    def choose(self, model: TrainedModel, rebuild: Rebuild, texts: Sequence[ErrorText]) -> Choice:
-        """The arithmetic for one model; see `fastest`."""
+    def choose(
+        self,
+        model: TrainedModel,
+        exact: Sequence[Prediction],
+        rebuild: Rebuild,
+        texts: Sequence[ErrorText],
+    ) -> Choice:
+        """The arithmetic for one model, whose own answers to `texts` are `exact`; see `fastest`."""
         if self._wanted != "auto":
             arithmetic = Arithmetic(self._wanted)
             return Choice(prepared(model, arithmetic, rebuild), arithmetic)
         if self.settled is not None:
-            return _checked(self.settled, model, rebuild, texts)
+            return _checked(self.settled, model, exact, rebuild, texts)
         choice = fastest(model, rebuild, texts, self._hopeless)
         self._hopeless = choice.hopeless
         self._measured.append(choice.arithmetic)
@@ -100,11 +106,15 @@ class Chooser:
 
 
 def _checked(
-    arithmetic: Arithmetic, model: TrainedModel, rebuild: Rebuild, texts: Sequence[ErrorText]
+    arithmetic: Arithmetic,
+    model: TrainedModel,
+    exact: Sequence[Prediction],
+    rebuild: Rebuild,
+    texts: Sequence[ErrorText],
 ) -> Choice:
     if arithmetic is not Arithmetic.FLOAT32:
         faster = prepared(model, arithmetic, rebuild)
-        agrees = agreement(model.predict(texts), faster.predict(texts))
+        agrees = agreement(exact, faster.predict(texts))
         if agrees >= MIN_AGREEMENT:
             return Choice(faster, arithmetic)
         log.warning("arithmetic not safe for this model", arithmetic=arithmetic, agreement=agrees)

@@ -22,13 +22,14 @@ from fixstream.inference.api import RestConfig, RestParts
 from fixstream.inference.application import Readiness
 from fixstream.inference.embedder import Embedder
 from fixstream.inference.evidence import Evidence
+from fixstream.inference.guard import REFUSED
 from fixstream.inference.intake import CE_SOURCE, KafkaIntake
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.lag import LagProbe, WatchedGroup
 from fixstream.inference.loading import CheckpointLoader, LoaderConfig, warm_up
 from fixstream.inference.observations import Observations
 from fixstream.inference.predictor import Predictor, PredictorConfig
-from fixstream.inference.rate_limit import RateLimiter
+from fixstream.inference.rate_limit import RateLimiter, rate_store
 from fixstream.inference.receivers import (
     FeedbackReceiver,
     GroupsReceiver,
@@ -173,6 +174,7 @@ class Assembly:
             company_wait_s=settings.company_wait_ms / 1000,
             max_waiting=settings.max_waiting,
             deadline_s=settings.deadline_s,
+            max_wait_s=settings.max_wait_s,
         )
         return Predictor(
             self._slot,
@@ -290,7 +292,9 @@ class Assembly:
                 "predict": settings.rate_limit,
                 "errors": settings.rate_limit,
                 "feedback": settings.feedback_rate_limit,
-            }
+                REFUSED: settings.refused_rate_limit,
+            },
+            rate_store(settings.rate_limit_store.get_secret_value()),
         )
         return RestParts(
             advisor=Advisor(

@@ -62,7 +62,7 @@ class LoaderConfig:
 
     precision: str = "auto"
     """`auto`, or the name of an Arithmetic."""
-    niceness: int = 10
+    niceness: int = 5
     """How far loading stands back for the threads that serve: 0 not at all, 19 altogether."""
 
 
@@ -211,10 +211,9 @@ def warmed(model: TrainedModel, rebuild: Rebuild, chooser: Chooser | None = None
     Raises:
         UpdateRefused: It does not answer sensibly.
     """
-    _smoke(model)
-    choice = (chooser or Chooser()).choose(model, rebuild, SMOKE_TEXTS)
-    if choice.model is not model:
-        _smoke(choice.model)
+    exact = _smoke(model, SMOKE_TEXTS)
+    choice = (chooser or Chooser()).choose(model, exact, rebuild, SMOKE_TEXTS)
+    _smoke(choice.model, SMOKE_TEXTS[:1])  # Alone as well, as serving will ask.
     return choice
 
 
@@ -245,16 +244,15 @@ def warm_up() -> None:
     warmed(rebuild(), rebuild, Chooser(Arithmetic.INT8.value))
 
 
-def _smoke(model: TrainedModel) -> list[ModelPrediction]:
-    """Predictions for the smoke texts; alone and together, as serving will ask."""
+def _smoke(model: TrainedModel, texts: Sequence[ErrorText]) -> list[ModelPrediction]:
+    """Predictions for plain errors, which have to be sane. Raises UpdateRefused."""
     try:
-        together = model.predict(SMOKE_TEXTS)
-        model.predict(SMOKE_TEXTS[:1])
+        predictions = model.predict(texts)
     except (RuntimeError, ValueError, IndexError, KeyError) as error:
         raise UpdateRefused(Reason.SMOKE, f"the model fails on a plain error: {error}") from error
-    for one in together:
+    for one in predictions:
         _check_sane(one)
-    return together
+    return predictions
 
 
 def give_memory_back() -> None:

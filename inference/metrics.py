@@ -18,6 +18,20 @@ PREDICTIONS_FAILED = Counter(f"{_PREFIX}_predictions_failed_total", "Predictions
 BATCH_SIZE = Histogram(
     f"{_PREFIX}_batch_texts", "Texts in one pass of the model", buckets=(1, 2, 4, 8, 16, 32)
 )
+KEYS_REFUSED = Counter(
+    f"{_PREFIX}_keys_refused_total",
+    "Requests without a key for what they ask (missing, unknown, scope)",
+    ("reason",),
+)
+CONNECTIONS_REFUSED = Counter(
+    f"{_PREFIX}_connections_refused_total",
+    "Connections closed before they became a request (too_many, slow_headers)",
+    ("reason",),
+)
+RATE_STORE_FAILED = Counter(
+    f"{_PREFIX}_rate_store_failures_total",
+    "Calls counted locally because the shared store did not answer",
+)
 CACHE = Counter(f"{_PREFIX}_cache_lookups_total", "Answer look-ups", ("cache", "outcome"))
 MODEL_VERSION = Gauge(f"{_PREFIX}_model_version", "Version of the model in use; 0 without one")
 MODELS_HELD = Gauge(f"{_PREFIX}_models_held", "Models in memory: the one in use and those draining")

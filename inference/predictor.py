@@ -8,6 +8,7 @@ queue is bounded: what cannot be served in time is refused before it waits.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -27,8 +28,15 @@ from fixstream.schemas.errors import RetryLater
 log = structlog.get_logger(__name__)
 
 
+PACE_WEIGHT = 0.1
+
+
 class Overloaded(RetryLater):
-    """More predictions are waiting than can be made in time."""
+    """More predictions are waiting than can be made in time; `retry_after_s` says when to ask."""
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class PredictorConfig:
     """Predictions that may wait; further ones are refused."""
     deadline_s: float = 5.0
     """A prediction that has waited longer is given up."""
+    max_wait_s: float = 2.0
+    """Where a further prediction would wait longer than this, it is refused at once."""
 
 
 @dataclass(slots=True)
@@ -77,6 +87,7 @@ class Predictor:
         self._prepare_thread = prepare_thread
         self._changed = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
+        self._seconds_per_text = 0.0
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="predictor", daemon=True)
 
@@ -111,9 +122,7 @@ class Predictor:
             answer.set_result(None)
             return answer
         with self._changed:
-            if self._is_stopping or len(self._waiting) >= self._config.max_waiting:
-                metrics.PREDICTIONS_REFUSED.inc()
-                raise Overloaded(f"{len(self._waiting)} predictions are waiting")
+            self._check_room()
             given_up_at = self._clock.monotonic() + self._config.deadline_s
             self._waiting.append(_Waiting(text, answer, given_up_at))
             self._changed.notify()
@@ -122,6 +131,14 @@ class Predictor:
     async def predict(self, text: ErrorText) -> Prediction | None:
         """As `submit`, for the event loop."""
         return await asyncio.wrap_future(self.submit(text))
+
+    def _check_room(self) -> None:
+        """Called with the lock held: refusing now is kinder than refusing after a wait."""
+        num_waiting, config = len(self._waiting), self._config
+        wait_s = num_waiting * self._seconds_per_text
+        if self._is_stopping or num_waiting >= config.max_waiting or wait_s > config.max_wait_s:
+            metrics.PREDICTIONS_REFUSED.inc()
+            raise Overloaded(f"{num_waiting} predictions are waiting", max(1, math.ceil(wait_s)))
 
     def _run(self) -> None:
         self._prepare_thread()
@@ -163,6 +180,12 @@ class Predictor:
         metrics.BATCH_SIZE.observe(len(live))
         with self._slot.lease() as model:
             self._answer(live, model)
+        self._learn_pace((self._clock.monotonic() - now) / len(live))
+
+    def _learn_pace(self, seconds_per_text: float) -> None:
+        """A moving mean over some ten batches: one slow moment must not turn callers away."""
+        known = self._seconds_per_text
+        self._seconds_per_text = known + PACE_WEIGHT * (seconds_per_text - known)
 
     def _answer(self, batch: list[_Waiting], model: ServedModel | None) -> None:
         try:

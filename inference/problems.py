@@ -43,6 +43,12 @@ def problem_response(
     **members: object,
 ) -> Response:
     """A problem document with the status' own title; `members` are added to it."""
+    body = problem_document(status, detail, **members)
+    return Response(body, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def problem_document(status: int, detail: str, **members: object) -> bytes:
+    """The document of `problem_response`, as JSON."""
     document = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -50,8 +56,7 @@ def problem_response(
         "detail": detail,
         **members,
     }
-    body = json.dumps(document, ensure_ascii=True).encode()
-    return Response(body, status, dict(headers or {}), MEDIA_TYPE)
+    return json.dumps(document, ensure_ascii=True).encode()
 
 
 def install(app: FastAPI) -> None:
@@ -90,8 +95,10 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 async def _later(request: Request, error: Exception) -> Response:
-    detail = "Too many predictions are waiting." if isinstance(error, Overloaded) else str(error)
-    return problem_response(503, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+    detail, wait_s = str(error), RETRY_AFTER_S
+    if isinstance(error, Overloaded):
+        detail, wait_s = "Too many predictions are waiting.", error.retry_after_s
+    return problem_response(503, detail, headers={"Retry-After": str(wait_s)})
 
 
 async def _unfit(request: Request, error: Exception) -> Response:

@@ -6,19 +6,25 @@ SIGTERM stops the listening, lets requests under way end, then stops the parts i
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from fixstream.inference.api_keys import KeyFile, KeyRing
 from fixstream.inference.application import create_application
+from fixstream.inference.connections import allow_open_files, bounded_protocol
 from fixstream.inference.gate import GateConfig
 from fixstream.inference.settings import InferenceSettings
+from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.codec import Codec
@@ -32,6 +38,9 @@ SWITCH_INTERVAL_S = 0.001
 """How long a thread may keep the interpreter from the event loop; Python's own 5 ms show in p50."""
 BACKLOG = 2048
 STOP_LOOK_S = 0.1
+OTHER_FILES = 200
+"""Open files besides connections: Kafka, logs, libraries."""
+TLS_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def run(
@@ -59,6 +68,7 @@ def run(
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with ExitStack() as stack:
         stop = stop or stack.enter_context(StopSignal())
+        allow_open_files(settings.max_open_connections + OTHER_FILES)
         # First, so that a taken port is told before anything has started.
         listener = stack.enter_context(listening(settings.host, settings.port))
         assembly = Assembly(settings, kafka, _codec(kafka))
@@ -66,8 +76,11 @@ def run(
         gate = GateConfig(
             settings.max_body_bytes, settings.body_deadline_s, settings.max_connections
         )
-        app = create_application(running.parts, running.rest, gate, running.readiness)
-        serve(_server_config(app, settings), listener, stop)
+        app = create_application(
+            running.parts, running.rest, gate, running.readiness, _key_ring(settings)
+        )
+        _settle_memory()
+        serve(server_config(app, settings), listener, stop)
     log.info("inference stopped")
 
 
@@ -97,9 +110,49 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _server_config(app: ASGIApp, settings: InferenceSettings) -> uvicorn.Config:
+def _key_ring(settings: InferenceSettings) -> KeyRing | None:
+    if settings.api_keys is None:
+        return None
+    return KeyRing(KeyFile(Path(settings.api_keys)), SystemClock())
+
+
+def _settle_memory() -> None:
+    """Takes what the start has made out of the collector's rounds: they would stop requests."""
+    gc.collect()
+    gc.freeze()
+
+
+def tls_context(settings: InferenceSettings) -> ssl.SSLContext | None:
+    """The context of HTTPS; None serves plain HTTP. Raises Misconfigured."""
+    if settings.tls_certificate is None:
+        return None
+    password = settings.tls_private_key_password
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = TLS_VERSIONS[settings.tls_min_version]
+    try:
+        context.load_cert_chain(
+            settings.tls_certificate,
+            settings.tls_private_key,
+            # Never None: OpenSSL would ask for a password at a terminal.
+            password.get_secret_value() if password else "",
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise Misconfigured(
+            "the TLS certificate or its key cannot be used (FIXSTREAM_INFERENCE_TLS_CERTIFICATE, "
+            f"FIXSTREAM_INFERENCE_TLS_PRIVATE_KEY): {error.strerror or error}"
+        ) from None
+    return context
+
+
+def server_config(app: ASGIApp, settings: InferenceSettings) -> uvicorn.Config:
+    """How uvicorn serves the application. Raises Misconfigured."""
+    context = tls_context(settings)
     return uvicorn.Config(
         app,
+        http=bounded_protocol(settings.max_open_connections, settings.header_deadline_s),
+        ws="none",
+        forwarded_allow_ips=settings.trusted_proxies,
+        ssl_context_factory=(lambda _config, _default: context) if context else None,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -115,7 +168,8 @@ def serve(config: uvicorn.Config, listener: socket.socket, stop: StopSignal) -> 
     """Serves on a listening socket until `stop` is set, then drains. Raises StartFailed."""
     server = uvicorn.Server(config)
     host, port = listener.getsockname()[:2]
-    log.info("inference listening", url=f"http://{host}:{port}")
+    scheme = "https" if config.is_ssl else "http"
+    log.info("inference listening", url=f"{scheme}://{host}:{port}")
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve_until(server, listener, stop))
     if not stop.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -42,6 +43,8 @@ class InferenceSettings(ServiceSettings):
     """Predictions that may wait; further requests are answered 503."""
     deadline_s: float = Field(default=5.0, gt=0)
     """Seconds after which a waiting prediction is given up with 503."""
+    max_wait_s: float = Field(default=2.0, gt=0)
+    """Where a further prediction would have to wait longer, it is answered 503 at once."""
     cache_ttl_s: float = Field(default=300.0, ge=0)
     """Seconds that an answer is kept for the same error under the same model."""
     cache_size: int = Field(default=10_000, ge=1)
@@ -60,8 +63,28 @@ class InferenceSettings(ServiceSettings):
     """Requests of one caller to each of predict, suggest-fix and errors, as `limits` writes it."""
     feedback_rate_limit: str = "600/minute"
     """Feedback of one caller."""
+    rate_limit_store: SecretStr = SecretStr("memory://")
+    """Where calls are counted, as `limits` writes it: `redis://host:6379` for several instances."""
+    api_keys: str | None = None
+    """File of API keys, made by `fixstream keys new`; without one everybody may do everything."""
+    refused_rate_limit: str = "60/minute"
+    """Requests with no or a wrong API key from one address."""
+    trusted_proxies: str = "127.0.0.1"
+    """Comma-separated addresses whose `X-Forwarded-For` is believed; `*` believes everybody."""
+    tls_certificate: str | None = None
+    """File with the certificate and its chain (PEM): REST is then served by HTTPS only."""
+    tls_private_key: str | None = None
+    """File with the certificate's private key (PEM); left out: it stands in the same file."""
+    tls_private_key_password: SecretStr | None = None
+    """Password of the private key."""
+    tls_min_version: Literal["1.2", "1.3"] = "1.2"
+    """The oldest TLS that is spoken."""
     max_connections: int = Field(default=1000, ge=1)
-    """Requests and connections at once; above it the answer is 503."""
+    """Requests under way at once; above it the answer is 503."""
+    max_open_connections: int = Field(default=10_000, ge=1)
+    """Connections open at once, idle ones too; a further one is answered 503 and closed."""
+    header_deadline_s: float = Field(default=10.0, gt=0)
+    """Seconds that a connection may take to send a request's headers."""
     submitter_key: SecretStr | None = None
     """Key of the hash that stands for a submitter; default: one kept beside the model keys."""
     drain_timeout_s: float = Field(default=10.0, gt=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixstream.inference import arithmetic
-from fixstream.inference.arithmetic import Arithmetic, agreement, fastest, prepared
+from fixstream.inference.arithmetic import Arithmetic, Chooser, agreement, fastest, prepared
 from fixstream.inference.loading import SMOKE_TEXTS
 from fixstream.trainer.features import HashedTokenizer, TokenizerConfig
 from fixstream.trainer.model import TrainedModel
@@ -66,3 +66,27 @@ def test_what_is_far_slower_is_not_measured_again(
     monkeypatch.setattr(arithmetic, "_best_seconds", noted)
     fastest(model, lambda: again(model), SMOKE_TEXTS, chosen.hopeless)
     assert asked == [{Arithmetic.FLOAT32, Arithmetic.INT8}]
+
+
+def test_two_measurements_that_agree_are_enough_but_each_model_is_checked(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_measured = 0
+
+    def int8_is_quick(variants: dict[Arithmetic, TrainedModel], _: object) -> object:
+        nonlocal num_measured
+        num_measured += 1
+        return {one: 0.1 if one is Arithmetic.INT8 else 1.0 for one in variants}
+
+    monkeypatch.setattr(arithmetic, "_best_seconds", int8_is_quick)
+    chooser, exact = Chooser(), model.predict(SMOKE_TEXTS)
+    other = TrainedModel.fresh(TINY, TOKENIZER, seed=4)
+    chosen = [
+        chooser.choose(model, exact, lambda: again(model), SMOKE_TEXTS).arithmetic for _ in range(4)
+    ]
+    assert chosen == [Arithmetic.INT8] * 4
+    assert num_measured == 2
+    # A model whose int8 answers otherwise is served exactly.
+    unsafe = chooser.choose(model, exact, lambda: again(other), SMOKE_TEXTS)
+    assert (unsafe.arithmetic, unsafe.model) == (Arithmetic.FLOAT32, model)
+    assert num_measured == 2

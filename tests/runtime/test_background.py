@@ -30,11 +30,12 @@ class Loop(BackgroundThread):
 
 
 def test_it_runs_while_its_block_lasts() -> None:
-    with Loop() as loop:
+    loop = Loop()
+    with loop:
         assert eventually(lambda: loop.turns > 0)
         assert loop.is_alive
-    assert not loop.is_alive
     assert loop.was_woken
+    assert not loop.is_alive
 
 
 def test_what_the_job_raises_is_raised_where_it_is_waited_for() -> None:

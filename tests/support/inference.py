@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from fixstream.inference.advisor import Advisor
 from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.api import RestConfig, RestParts
+from fixstream.inference.api_keys import KeyRing
 from fixstream.inference.application import Readiness, create_application
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.gate import GateConfig
@@ -257,11 +258,14 @@ class ServiceOptions:
 
     gate: GateConfig = field(default_factory=GateConfig)
     limits: dict[str, str] = field(
-        default_factory=lambda: dict.fromkeys(("predict", "errors", "feedback"), "100000/minute")
+        default_factory=lambda: dict.fromkeys(
+            ("predict", "errors", "feedback", "refused"), "100000/minute"
+        )
     )
     predictor: PredictorConfig = field(default_factory=PredictorConfig)
     loader: ModelLoader = field(default_factory=FakeLoader)
     clock: Clock = field(default_factory=SystemClock)
+    keys: KeyRing | None = None
 
 
 @contextmanager
@@ -295,6 +299,7 @@ def service(options: ServiceOptions | None = None) -> Iterator[Service]:
             RestConfig("raw", "feedback", b"key"),
             options.gate,
             lambda: Readiness(True, {"model": follower.state.value}),
+            options.keys,
         )
         yield Service(
             app,
