@@ -20,6 +20,8 @@ from fixstream.triage.traces.crash_kind import TELLING, crash_kind, may_be_crash
 FINGERPRINT_VERSION = "v1"
 """Prefix of every fingerprint; a better recipe gets a new one and leaves the old groups alone."""
 
+NATIVE = frozenset(("cpp", "swift", "objective-c"))
+"""Languages whose traces are crash logs."""
 MAX_KEY_FRAMES = 8
 """Own frames that count. More would split a group whenever an outer caller differs."""
 MAX_CRASH_FRAMES = 3
@@ -153,7 +155,7 @@ def _telling_lines(message: str, stack: str | None) -> list[str]:
 def _key(event: ErrorEvent, trace: ParsedTrace | None) -> list[str]:
     root = _root(trace) if trace is not None else None
     if trace is not None and root is not None:
-        if trace.language == "cpp":
+        if trace.language in NATIVE:
             return _crash_key(root)
         return _trace_key(root, _kind(trace, root, event))
     text = event.stack_trace or event.message

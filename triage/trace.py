@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from fixstream.triage.gates import Gates
 from fixstream.triage.traces import (
+    beam,
     dart,
     dotnet,
     go,
@@ -50,12 +51,15 @@ _LANGUAGES: tuple[_Language, ...] = (
     _Language("javascript", javascript.SIGNS, Gates([javascript.GATE]), javascript.parse),
     _Language("php", php.SIGNS, Gates([php.GATE]), php.parse),
     _Language("ruby", ruby.SIGNS, Gates([ruby.GATE]), ruby.parse),
+    _Language("elixir", beam.SIGNS, Gates([beam.GATE]), beam.parse),
     _Language("cpp", native.SIGNS, Gates([native.GATE]), native.parse),
 )
 """The surest form first."""
 _SIGNS = Gates(language.signs for language in _LANGUAGES)
 
 _DIALECTS: dict[str, Callable[[tuple[ParsedException, ...]], str]] = {
+    "cpp": native.language,
+    "elixir": beam.language,
     "java": java.language,
     "javascript": javascript.language,
 }
@@ -63,8 +67,8 @@ _LOG_PREFIX = re.compile(
     r"^(?:<\d{1,3}>\d? ?)?(?:[\w.-]{1,64} *\| )?"
     r"(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?Z| ?[+-]\d\d:?\d\d)?\]?"
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: [\w.-]{1,64})?|[VDIWEF]\d{4} \d\d:\d\d:\d\d\.\d+|\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})"
-    r"(?: (?:stdout|stderr) [FP])?(?: *[\[(<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|SEVERE|[VDIWEF])[\])>]?[:/]?(?=\s))?"
-    r"(?: {1,4}(?:[\w./-]{1,64}\[\d{1,10}\]|[a-z][\w./-]{0,63}):(?=\s))?(?: {1,2}\d{1,8}){0,2}(?: [VDIWEF](?: [\w.-]{1,32} *:)?)? ?",
+    r"(?: (?:stdout|stderr) [FP])?(?: *[\[(<]?(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL|SEVERE|[VDIWEF](?= \S))[\])>]?[:/]?(?=\s))?"
+    r"(?: {1,4}(?:[\w./-]{1,64}\[\d{1,10}\]|[a-z][\w./-]{0,63}):(?=\s))?(?:(?: {1,5}\d{1,8}){2} [VDIWEF](?: [\w.-]{1,32} *:)?| {1,5}\d{1,8}(?= [\w.-]{1,64}:\d{1,6}\]))? ?",
     re.MULTILINE,
 )
 _SHORT_PREFIX = re.compile(
@@ -98,12 +102,25 @@ def _is_escaped(text: str) -> bool:
 def _plain_lines(text: str) -> str:
     """Takes away what a logger, a container or JSON put around the lines."""
     if _is_escaped(text):
-        text = text.replace("\\r", "").replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
+        text = (
+            _COLOUR.sub("", text.replace("\\u001b", "\x1b"))
+            .replace("\\r", "")
+            .replace("\\n", "\n")
+            .replace("\\t", "\t")
+            .replace('\\"', '"')
+        )
     return _SHORT_PREFIX.sub("", _LOG_PREFIX.sub("", text))
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 
 
 def parse_trace(text: str) -> ParsedTrace | None:
     """Returns the trace in `text`, or None when there is none."""
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
     found, has_signs = _parsed(text)
     if found is not None and any(len(exception.frames) > 1 for exception in found.exceptions):
         return found

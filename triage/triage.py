@@ -21,6 +21,7 @@ from fixstream.triage.event_texts import (
     with_texts,
 )
 from fixstream.triage.fingerprint import FINGERPRINT_VERSION, fingerprint
+from fixstream.triage.language import language_of
 from fixstream.triage.scrub import SCRUBBER_VERSION, Scrubber
 from fixstream.triage.title import title
 from fixstream.triage.trace import ParsedTrace, parse_trace
@@ -153,7 +154,9 @@ class Triager:
     @staticmethod
     def _judge(event: ErrorEvent, clean: list[str]) -> Triage:
         trace = parse_trace(clean[1]) if clean[1] else parse_trace(clean[0])
-        language = event.language or (trace.language if trace is not None else None)
+        language = event.language or (
+            trace.language if trace is not None else language_of(clean[2], clean[0])
+        )
         scrubbed = with_texts(event, clean, language=language, scrubber=SCRUBBER_VERSION)
         return Triage(
             event=scrubbed,

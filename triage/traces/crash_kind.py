@@ -16,9 +16,10 @@ GATE = (
     r"|SIG[A-Z]{3,5}\b|[Ff]atal error|FATAL:|#\d+ +[\w:~<>]+ \(.*\) at [^\n]+:\d+|BUG: |BUG at |\bOops\b|\+0x[0-9a-f]+/0x[0-9a-f]+"
     r"|\]\] ?\(?0x|\(\+?[\w]*\+0x[0-9a-f]+\) ?\[0x|libFuzzer: |[Rr]eceived signal|Access violation|\w![\w:~<>]+\+0x"
     r"|\[0x[0-9A-Fa-f]{6,16}\+\d+\]|terminate called|uncaught exception|stack smashing|double free or|\(\): (?:invalid|corrupt)"
+    r"| \d+# [\w:]|\d[\s\]]+0x[0-9a-f]{8,16} [^\n]+ \+ \d+"
 )
 SIGNS = (
-    r"Sanitizer|runtime error: |#\d|(?i:check failed)|Assertion |ASSERT|(?i:assertion failed)|SIG[A-Z]|atal error|FATAL:|BUG: |BUG at |Oops|0x"
+    r"\d# |Sanitizer|runtime error: |#\d|(?i:check failed)|Assertion |ASSERT|(?i:assertion failed)|SIG[A-Z]|atal error|FATAL:|BUG: |BUG at |Oops|0x"
     r"|libFuzzer: |eceived signal|Access violation|terminate called|uncaught exception|stack smashing|double free or|\(\): (?:invalid|corrupt)"
 )
 """What the gate cannot open without; quicker to look for."""

@@ -24,6 +24,9 @@ _UNHANDLED = re.compile(r"Unhandled [Ee]xception:?\s*(?P<rest>.*)", re.DOTALL)
 _TYPE = re.compile(
     r"^\s*(?:Instance of ')?(?P<type>_?[A-Z]\w*(?:Exception|Error)|Exception|Bad state|Invalid argument\(s\)|Unsupported operation|Concurrent modification)(?:'$|'?(?: \([^\n:]*\))?(?:: (?P<message>[^\n]*)|\b))"
 )
+_CAUGHT = re.compile(
+    r"The following (?P<type>\w{1,100})(?: object)? was thrown[^\n]{0,300}:\s*\n(?P<message>[^\n]*)"
+)
 _CLOSURE = re.compile(r"\.<(?:anonymous closure|fn)>|<anonymous closure>")
 
 
@@ -48,6 +51,9 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
         return None
     frames = tuple(_frame(match) for match in matches[:MAX_FRAMES])
     head = text[: matches[0].start()][-4000:]
+    caught = _CAUGHT.search(head)
+    if caught is not None:
+        return (ParsedException(caught["type"], short_message(caught["message"]), frames),)
     unhandled = _UNHANDLED.search(head)
     rest = (unhandled["rest"] if unhandled else head).strip()
     found = _TYPE.match(rest)

@@ -9,7 +9,7 @@ import re
 
 from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
 
-GATE = r"goroutine \d+ (?:gp=\S+ m=\S+ (?:mp=\S+ )?)?\[[^\]\n]+\]|\.go:\d+ \+0x[0-9a-f]+"
+GATE = r"goroutine \d+ (?:gp=\S+ m=\S+ (?:mp=\S+ )?)?\[[^\]\n]+\]|\.go:\d+ \+0x[0-9a-f]+|\n[^\n]{0,120}\t[^\s:]+\.go:\d+(?:\n|$)"
 
 SIGNS = r"goroutine |\.go:"
 """What the gate cannot open without; quicker to look for."""
@@ -49,6 +49,12 @@ def _frame(match: re.Match[str]) -> Frame:
     return Frame(_CLOSURE.sub("", function), file, int(match["line"]), module, not library)
 
 
+def _line_before_frames(text: str) -> str:
+    first = _FRAME.search(text)
+    head = text[: first.start()][-4000:].strip() if first else ""
+    return head.rpartition("\n")[2]
+
+
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a panic with the frames of the goroutine that panicked."""
     starts = [match.start() for match in _GOROUTINE.finditer(text)]
@@ -69,4 +75,7 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
     found = _PANIC.search(text) or _SIGNAL.search(text)
     kind = found["type"] if found else "goroutine"
     message = short_message(found["message"]) if found else ""
+    if found is None and not starts:
+        # An error that was printed with the stack of the place where it was made.
+        kind, message = None, short_message(_line_before_frames(text))
     return (ParsedException(kind, message, tuple(frames[:MAX_FRAMES])),)

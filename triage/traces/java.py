@@ -28,7 +28,10 @@ _FRAME = re.compile(
     r"\((?P<source>[^()\n]{0,300})\)",
     re.MULTILINE,
 )
-_CAUSE = re.compile(r"^[^\S\n]*(?P<what>Caused by|Suppressed): (?P<rest>[^\n]*)", re.MULTILINE)
+_CAUSE = re.compile(
+    r"^(?P<indent>[^\S\n]*)(?P<what>Caused by|Wrapped by|Suppressed): (?P<rest>[^\n]*)",
+    re.MULTILINE,
+)
 _HEADER = re.compile(
     r"(?:^|[\s\"\]:])(?P<type>(?:[A-Za-z_]\w*\.)+[A-Z_]\w*(?:\$\w+)*"
     r"|[A-Z]\w*(?:Exception|Error|Failure|Throwable))(?=[:\s]|$)(?::[ ]?(?P<message>[^\n]*))?"
@@ -70,8 +73,29 @@ def _exception(header: str, body: str) -> ParsedException | None:
     return ParsedException(found["type"], short_message(found["message"] or ""), frames)
 
 
+def _causes(marks: list[re.Match[str]]) -> list[bool]:
+    """Tells of each mark whether it goes on with the chain: what a suppressed one has inside does not."""
+    inside: int | None = None
+    goes_on = []
+    for mark in marks:
+        indent = len(mark["indent"])
+        if mark["what"] == "Suppressed":
+            inside = indent if inside is None else min(inside, indent)
+        elif inside is not None and (inside == 0 or indent < inside):
+            inside = None
+        goes_on.append(
+            mark["what"] != "Suppressed"
+            and inside is None
+            and not mark["rest"].startswith("[CIRCULAR")
+        )
+    return goes_on
+
+
 def parse(text: str) -> tuple[ParsedException, ...] | None:
-    """Reads a JVM trace: the deepest `Caused by` is the root; suppressed ones are left out."""
+    """Reads a JVM trace: the deepest `Caused by` is the root; suppressed ones are left out.
+
+    Loggers may turn the order round; then each one names what it is wrapped by.
+    """
     first = _FRAME.search(text)
     if first is None:
         return None
@@ -79,11 +103,12 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
     end = marks[0].start() if marks else len(text)
     head = text[: min(first.start(), end)]
     chain = [_exception(head, text[first.start() : end] if first.start() < end else "")]
-    for mark, limit in with_ends(marks, len(text)):
-        if mark["what"] == "Caused by":
+    for (mark, limit), goes_on in zip(with_ends(marks, len(text)), _causes(marks), strict=True):
+        if goes_on:
             chain.append(_exception(mark["rest"], text[mark.end() : limit]))
     found = [exception for exception in chain if exception is not None]
-    return tuple(found[::-1]) or None
+    root_first = any(mark["what"] == "Wrapped by" for mark in marks)
+    return tuple(found if root_first else found[::-1]) or None
 
 
 def language(exceptions: tuple[ParsedException, ...]) -> str:

@@ -20,8 +20,14 @@ _NUMBERED = re.compile(
     re.MULTILINE,
 )
 _MAC = re.compile(
-    r"^\d{1,3} +\S[^\n]{0,80}? +0x[0-9a-f]{8,16} (?P<function>\S[^\n]{0,500}?) \+ \d+", re.MULTILINE
+    r"^[ \t]*\d{1,3}[ \t]+\S[^\n]{0,80}?[ \t]+0x[0-9a-f]{8,16} (?P<function>\S[^\n]{0,500}?) \+ \d+",
+    re.MULTILINE,
 )
+_SWIFT = re.compile(
+    r"^\d{1,3} (?:\[\w+\] )?0x[0-9a-f]{8,16} (?P<function>\S[^\n]{0,500}?) \+ \d+ in \S+(?: at (?P<file>[^\n:]{1,400}):(?P<line>\d{1,9}))?",
+    re.MULTILINE,
+)
+_BOOST = re.compile(r"^ {0,2}\d{1,3}# (?P<rest>[^\n]+)$", re.MULTILINE)
 _WINDOWS = re.compile(
     r"^[^\S\n]+(?:\(No symbol\) )?(?P<function>\S[^\n]{0,500}?) \[0x[0-9A-Fa-f]{6,16}\+\d+\]",
     re.MULTILINE,
@@ -103,6 +109,15 @@ def numbered_frames(text: str) -> tuple[Frame, ...]:
     return ()
 
 
+def _placed_frames(text: str) -> tuple[Frame, ...]:
+    """Reads stacks without `#N` whose frames name their files."""
+    found = [_frame(match["rest"]) for match in _BOOST.finditer(text)] or [
+        _named(match["function"], match["file"], int(match["line"]) if match["line"] else None)
+        for match in _SWIFT.finditer(text)
+    ]
+    return _useful([frame for frame in found[:MAX_FRAMES] if frame is not None])
+
+
 def _other_frames(text: str) -> tuple[Frame, ...]:
     """Reads stacks in the forms that number no frames with `#`."""
     for form in (_MAC, _WINDOWS, _KERNEL, _GLIBC, _CDB):
@@ -119,8 +134,18 @@ def _other_frames(text: str) -> tuple[Frame, ...]:
 
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a crash log: the kind of crash and the stack that belongs to it."""
-    frames = numbered_frames(text) or _other_frames(text)
+    frames = numbered_frames(text) or _placed_frames(text) or _other_frames(text)
     if not frames:
         return None
     kind = crash_kind(text)
     return (ParsedException(kind, short_message(kind or ""), frames),)
+
+
+def language(exceptions: tuple[ParsedException, ...]) -> str:
+    """Names swift or objective-c when most own frames are in it, else cpp."""
+    frames = [frame for frame in exceptions[0].frames if frame.in_app]
+    swift = sum((frame.file or "").endswith(".swift") for frame in frames)
+    objective = sum(frame.function.startswith(("-[", "+[")) for frame in frames)
+    if swift * 2 > len(frames):
+        return "swift"
+    return "objective-c" if objective * 2 > len(frames) else "cpp"

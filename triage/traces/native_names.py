@@ -23,7 +23,7 @@ _MACHINERY = re.compile(
     r"wcs(?:len|cpy)$|__memcpy|__memmove|__memset|__str\w+_(?:avx|sse|evex)|__mem\w+_(?:avx|sse|evex)|kfree$|kmalloc|ret_from_fork|"
     r"ntdll!|kernel32!|kernelbase!|ucrtbase|RtlRaise|RtlReport|Rtlp\w*Heap|RtlFreeHeap|RtlAllocateHeap|BaseThreadInitThunk|RtlUserThreadStart|RaiseException|KiUserException|"
     r"_?swift_(?:stdlib_|runtime_)?\w*(?:[Ff]atal|[Rr]eport)|Swift\._(?:assertionFailure|fatalError)|"
-    r"<null>$|<unknown module>|\?\?$|\(anonymous namespace\)::(?:\w*Signal\w*|DumpStack)|SignalHandler|SigHandler|Ordinal\d+$|CrashTrampoline)|__libc_message)"
+    r"<null>$|<unknown module>|\?\?$|\(anonymous namespace\)::(?:\w*Signal\w*|DumpStack)|SignalHandler|SigHandler|Ordinal\d+$|_platform_mem|__exceptionPreprocess|objc_exception_throw|objc_msgSend|[-+]\[NS[A-Z]|[-+]\[UI[A-Z]|boost::stacktrace|CrashTrampoline)|__libc_message)"
 )
 _MACHINERY_PART = re.compile(
     r"logging::|Sanitizer|StackTrace|DumpStackTrace|LogMessage|FatalError|FatalException|CheckError|crash_?handler|BreakIntoDebugger",
@@ -68,16 +68,7 @@ def _swift_name(plain: str) -> str:
     return plain.partition("\ue007")[0].replace(" throws", "").replace(" async", "").strip()
 
 
-def plain_name(name: str) -> str:
-    """Cuts arguments, template arguments and return types, which differ between builds.
-
-    Operators keep their signs. Of a Swift closure the function that it stands in is named.
-    """
-    name = _STATIC.sub("", name[:1000]).replace(" -> ", " \ue007 ")
-    if "operator" in name:
-        name = _OPERATOR.sub(_hidden, name)
-    if " in _" in name:
-        name = _PRIVATE.sub(r"\1", name)
+def _outside_brackets(name: str) -> str:
     depth, kept = 0, []
     for char in name:
         if char in _OPENED:
@@ -86,7 +77,22 @@ def plain_name(name: str) -> str:
             depth = max(0, depth - 1)
         elif depth == 0:
             kept.append(char)
-    plain = "".join(kept).replace(" const", "").strip()
+    return "".join(kept)
+
+
+def plain_name(name: str) -> str:
+    """Cuts arguments, template arguments and return types, which differ between builds.
+
+    Operators keep their signs, methods of Objective-C their selectors. Of a Swift closure the function that it stands in is named.
+    """
+    if name.startswith(("-[", "+[")):
+        return name
+    name = _STATIC.sub("", name[:1000]).replace(" -> ", " \ue007 ")
+    if "operator" in name:
+        name = _OPERATOR.sub(_hidden, name)
+    if " in _" in name:
+        name = _PRIVATE.sub(r"\1", name)
+    plain = _outside_brackets(name).replace(" const", "").strip()
     if "\ue007" in plain or " witness for " in plain:
         plain = _swift_name(plain)
     return plain.rsplit(" ", 1)[-1].translate(_SHOW)

@@ -32,6 +32,10 @@ _NEW = re.compile(
 _OLD = re.compile(
     r"exception '(?P<type>[\w\\]+)'(?: with message '(?P<message>[^\n]*?)')? in (?P<file>[^\n]{1,400}?):(?P<line>\d{1,9})"
 )
+_MONOLOG = re.compile(
+    r"\[object\] \((?P<type>[\w\\]{1,200})\(code: [^()\n]{0,40}\): (?P<message>[^\n]{0,4000}?) at (?P<file>[^\s()]{1,400}):(?P<line>\d{1,9})\)"
+)
+"""How loggers write an exception; the previous ones follow, marked by `[previous exception]`."""
 _TRACE = re.compile(r"^[^\S\n]*(?:Stack trace:|\[stacktrace\])", re.MULTILINE)
 _LIBRARY = re.compile(r"/vendor/|^phar://|/pear/")
 
@@ -59,17 +63,18 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a PHP trace; PHP prints the root cause first already."""
     if _FRAME.search(text) is None and "{main}" not in text:
         return None
-    heads = list(_OLD.finditer(text)) or list(_NEW.finditer(text))
+    logged = list(_MONOLOG.finditer(text)) if "[object] (" in text else []
+    heads = logged or list(_OLD.finditer(text)) or list(_NEW.finditer(text))
     heads = [head for head in heads if not head[0].startswith("#")]
     exceptions = []
     for head, end in with_ends(heads, len(text)):
         block = text[head.end() : end]
         frames = tuple(_frame(match) for match in _FRAME.finditer(block))
         if frames or _TRACE.search(block):
-            kind = head["type"].lstrip("\\")
+            kind = head["type"].replace("\\\\", "\\").lstrip("\\")
             frames = (_raised(head), *frames)[:MAX_FRAMES]
             exceptions.append(ParsedException(kind, short_message(head["message"] or ""), frames))
     if not exceptions:
         frames = tuple(_frame(match) for match in _FRAME.finditer(text))[:MAX_FRAMES]
         return (ParsedException(None, "", frames),) if frames else None
-    return tuple(exceptions)
+    return tuple(exceptions[::-1] if logged else exceptions)

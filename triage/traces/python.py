@@ -16,9 +16,9 @@ from fixstream.triage.traces.model import (
     with_ends,
 )
 
-GATE = r'File "[^"\n]+", line \d+'
+GATE = r'File "[^"\n]+", line \d+|\bE {2,8}[A-Za-z][^\x00]*\.py:\d+: [A-Z]'
 
-SIGNS = r'File "'
+SIGNS = r'File "|\.py:\d+: [A-Z]'
 """What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
@@ -31,8 +31,14 @@ _BLOCK = re.compile(
 _ERROR = re.compile(
     r"^[ \t|]*(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>[^\n]*)|:?[ \t]*$)", re.MULTILINE
 )
-_CAUSE = "The above exception was the direct cause of the following exception"
-_CONTEXT = "During handling of the above exception, another exception occurred"
+_PYTEST_PLACE = re.compile(
+    r"^(?P<file>[^\s:|][^\n:|]{0,400}\.py):(?P<line>\d{1,9}): ?(?P<type>[A-Z]\w*)?[ \t]*$",
+    re.MULTILINE,
+)
+_PYTEST_ERROR = re.compile(
+    r"^E {2,8}(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>[^\n]*)|[ \t]*$)", re.MULTILINE
+)
+_DEF = re.compile(r"^[ \t]*(?:async )?def (\w+)\(", re.MULTILINE)
 _LIBRARY = re.compile(
     r"(?:site|dist)-packages[/\\]|/lib(?:64)?/python\d|\\lib\\|<frozen |<string>|/third_party/|\.zip/|_lib/versions/"
 )
@@ -76,9 +82,28 @@ def _exception(block: str) -> ParsedException | None:
     return ParsedException(None, "", frames)
 
 
+def _tested(text: str) -> tuple[ParsedException, ...] | None:
+    """Reads the report of a failed test, where each frame is shown as source above its place."""
+    frames: list[Frame] = []
+    kind, begin = None, 0
+    for place in _PYTEST_PLACE.finditer(text):
+        shown = _DEF.findall(text, begin, place.start())
+        module, in_app = _place(place["file"])
+        function = shown[-1] if shown else "<module>"
+        frames.append(Frame(function, place["file"], int(place["line"]), module, in_app))
+        kind, begin = place["type"], place.end()
+        if kind:
+            break
+    if not frames or kind is None:
+        return None
+    error = _PYTEST_ERROR.search(text)
+    message = (error["message"] or "") if error else ""
+    return (ParsedException(kind, short_message(message), tuple(frames[-MAX_FRAMES:][::-1])),)
+
+
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a Python traceback; the blocks of a chain already stand root cause first."""
     starts = list(_BLOCK.finditer(text))
     blocks = [text[start.end() : limit] for start, limit in with_ends(starts, len(text))] or [text]
     exceptions = [found for block in blocks if (found := _exception(block)) is not None]
-    return tuple(exceptions) or None
+    return tuple(exceptions) or _tested(text)

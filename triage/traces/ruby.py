@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import re
 
-from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
+from fixstream.triage.traces.model import (
+    MAX_FRAMES,
+    Frame,
+    ParsedException,
+    short_message,
+    with_ends,
+)
 
 GATE = r"[^\s:]+:\d+:in [`'][^'\n]+'"
 
@@ -19,7 +25,10 @@ _FRAME = re.compile(
     r":in [`'](?P<function>[^'\n]+)'",
     re.MULTILINE,
 )
-_TAIL = re.compile(r":in [`'][^'\n]+': (?P<message>[^\n]*?) \((?P<type>[A-Z][\w:]*)\)")
+_TAIL = re.compile(
+    r"^(?![ \t]*(?:\d+: )?from )[^\n]{0,500}?:in [`'][^'\n]+': (?P<message>[^\n]*?) \((?P<type>[A-Z][\w:]*)\)",
+    re.MULTILINE,
+)
 _RAILS = re.compile(
     r"^[^\S\n]*(?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)(?: \((?P<message>[^\n]*)\):?|: (?P<plain>[^\n]*))",
     re.MULTILINE,
@@ -42,14 +51,26 @@ def _frame(match: re.Match[str]) -> Frame:
     )
 
 
+def _chain(text: str, tails: list[re.Match[str]]) -> tuple[ParsedException, ...]:
+    """Reads an exception with its causes, which Ruby prints behind it, the root last."""
+    chain = []
+    for tail, end in with_ends(tails, len(text)):
+        frames = tuple(map(_frame, _FRAME.finditer(text, tail.start(), end)))[:MAX_FRAMES]
+        chain.append(ParsedException(tail["type"], short_message(tail["message"]), frames))
+    return tuple(chain[::-1])
+
+
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a backtrace with the exception above it or in its first frame."""
     matches = list(_FRAME.finditer(text))
     if not matches:
         return None
     frames = tuple(_frame(match) for match in matches[:MAX_FRAMES])
-    found = _TAIL.search(text)
-    if found is not None:
+    tails = list(_TAIL.finditer(text))[:64]
+    if len(tails) > 1:
+        return _chain(text, tails)
+    if tails:
+        found = tails[0]
         return (ParsedException(found["type"], short_message(found["message"]), frames),)
     heads = list(_RAILS.finditer(text[: matches[0].start()][-4000:]))
     if not heads:

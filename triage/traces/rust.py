@@ -7,9 +7,9 @@ import re
 from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
 from fixstream.triage.traces.native import numbered_frames
 
-GATE = r"panicked at |^ *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|stack backtrace:\n"
+GATE = r"panicked at |^ *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|(?i:stack backtrace:)\n|\nLocation:\n +\S+\.rs:\d+"
 
-SIGNS = r"panicked at |\.rs:|stack backtrace:"
+SIGNS = r"panicked at |\.rs:|(?i:stack backtrace:)"
 """What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
@@ -24,9 +24,15 @@ _OLD = re.compile(
 _NEW = re.compile(
     r"thread '(?P<thread>[^'\n]*)'[^\n]* panicked at (?P<file>[^\n:]+):(?P<line>\d{1,9})(?::\d{1,9})?:?\n?(?P<message>[^\n]*)"
 )
+_BACKTRACE = re.compile(
+    r"stack backtrace:\n|^ +-+ BACKTRACE [^\n]*\n", re.IGNORECASE | re.MULTILINE
+)
+_ERROR = re.compile(r"^Error: (?P<message>[^\n]*)", re.MULTILINE)
+_LOCATION = re.compile(r"^Location:\n +(?P<file>\S+\.rs):(?P<line>\d{1,9})", re.MULTILINE)
+"""Where an error was made, as the reports of error libraries say."""
 _HASH = re.compile(r"::h[0-9a-f]{16}$")
 _LIBRARY = re.compile(
-    r"^(?:<?(?:std|core|alloc|test|tokio|futures\w*|hyper|rayon|backtrace|rust_\w+|__rust\w*)\b|_start|__libc|main$|clone|start_thread)"
+    r"^(?:<?(?:std|core|alloc|test|tokio|futures\w*|hyper|rayon|backtrace|rust_\w+|__rust\w*)\b|_start|__libc|anyhow|eyre|color_eyre|main$|clone|start_thread)"
 )
 _LIBRARY_FILE = re.compile(r"/rustc/|/\.cargo/|/registry/src/|/toolchains/")
 _MACHINERY = re.compile(
@@ -66,22 +72,38 @@ def _raised(frames: list[Frame]) -> list[Frame]:
 
 
 def _frames(text: str) -> list[Frame]:
-    begin = text.find("stack backtrace:")
-    frames = [_frame(match) for match in _FRAME.finditer(text, begin)] if begin >= 0 else []
+    begin = _BACKTRACE.search(text)
+    frames = [_frame(match) for match in _FRAME.finditer(text, begin.end())] if begin else []
     if not frames and "#0 " in text:
         # Where a sanitizer caught the panic, the stack is in its form.
         frames = [_named(frame.function, frame.file, frame.line) for frame in numbered_frames(text)]
     return _raised(frames)
 
 
+def _place(found: re.Match[str], name: str) -> Frame:
+    file = found["file"]
+    return Frame(name, file, int(found["line"]), file.removesuffix(".rs"), True)
+
+
+def _reported(text: str) -> tuple[ParsedException, ...] | None:
+    """Reads an error that was returned from `main`, with its backtrace or the place it was made."""
+    frames = _frames(text) if _BACKTRACE.search(text) else []
+    location = _LOCATION.search(text)
+    if not frames and location is not None:
+        frames = [_place(location, "<error>")]
+    if not frames:
+        return None
+    error = _ERROR.search(text)
+    kind, message = ("Error", error["message"]) if error else ("panic", "")
+    return (ParsedException(kind, short_message(message), tuple(frames[:MAX_FRAMES])),)
+
+
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a panic; the place that panicked stands in for missing frames."""
     found = _OLD.search(text) or _NEW.search(text)
-    frames = _frames(text) if found is not None or "stack backtrace:" in text else []
-    if found is None and not frames:
-        return None
-    if found is not None and not frames:
-        file = found["file"]
-        frames = [Frame("<panic>", file, int(found["line"]), file.removesuffix(".rs"), True)]
-    message = short_message(found["message"]) if found else ""
-    return (ParsedException("panic", message, tuple(frames[:MAX_FRAMES])),)
+    if found is None:
+        return _reported(text)
+    frames = _frames(text)
+    if not frames:
+        frames = [_place(found, "<panic>")]
+    return (ParsedException("panic", short_message(found["message"]), tuple(frames[:MAX_FRAMES])),)
