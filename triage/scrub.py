@@ -16,10 +16,19 @@ from dataclasses import dataclass
 from fixstream.schemas.records import ErrorEvent
 from fixstream.triage.event_texts import main_texts, other_texts, with_texts
 from fixstream.triage.gates import Gates
-from fixstream.triage.secrets import assignments, personal, places, sql, values, vendors
+from fixstream.triage.secrets import (
+    assignments,
+    personal,
+    places,
+    prefixed,
+    spoken,
+    sql,
+    values,
+    vendors,
+)
 from fixstream.triage.secrets.model import Detector, Find
 
-SCRUBBER_VERSION = "scrub-1"
+SCRUBBER_VERSION = "scrub-2"
 """Written into every event; grows with every change of what is found."""
 
 FAILED = "[scrub_failed]"
@@ -117,12 +126,17 @@ class Scrubber:
         """Compiles the detectors (a tenth of a second); make one and keep it."""
         self._config = config or ScrubberConfig()
         by_form = vendors.detectors()
-        by_name = assignments.detectors()
-        by_place = (*by_name, *sql.detectors(), *places.detectors((*by_form, by_name[0])))
+        assigned = assignments.detector()
+        by_place = (
+            assigned,
+            *spoken.detectors(),
+            *sql.detectors(),
+            *places.detectors((*by_form, assigned)),
+        )
         about_people = personal.detectors(keep_private_ips=self._config.keep_private_ips)
         # A set each: in one for all, the states of the search multiply with what a text opens.
         self._families = tuple(map(_Family, (by_form, by_place, about_people)))
-        every = (*by_form, *by_place, *about_people)
+        every = (*by_form, *by_place, *about_people, prefixed.detector())
         signed = _by_signs(every)
         self._signs = Gates(signed)
         self._signed = tuple(signed.values())

@@ -22,6 +22,8 @@ class Trust(Enum):
     """The value has to look random."""
     STRONG = 2
     """Any value that is no stand-in is a secret."""
+    OWNED = 3
+    """The value has to look random, but may have the form of an id: `ACME_KEY`, `acmeToken`."""
 
 
 class Verdict(NamedTuple):
@@ -47,13 +49,35 @@ def _kinds(table: dict[str, str]) -> dict[str, str]:
 _NAMES = _load()
 _ALONE = _kinds(_NAMES["alone"])
 _WEAK = _kinds(_NAMES["weak"])
-_KEY_OWNERS, _TOKEN_OWNERS, _MODIFIERS, _ABOUT = (
+_KEY_OWNERS, _ID_OWNERS, _TOKEN_OWNERS, _MODIFIERS, _ABOUT = (
     frozenset(_NAMES["words"][name].split())
-    for name in ("key_owners", "token_owners", "modifiers", "about")
+    for name in ("key_owners", "id_owners", "token_owners", "modifiers", "about")
 )
 PROSE = frozenset(word.encode("ascii") for word in _NAMES["words"]["prose"].split())
 """Words with which a message speaks about a secret."""
+FOREIGN = (
+    ("contrase\u00f1a", "contrasen\u0303a"),
+    ("has\u0142o", "Has\u0142o"),
+    ("l\u00f6senord", "L\u00f6senord"),
+    ("jelsz\u00f3", "Jelsz\u00f3"),
+    ("\u015fifre", "\u015eifre"),
+    ("\u043f\u0430\u0440\u043e\u043b\u044c", "\u041f\u0430\u0440\u043e\u043b\u044c"),
+    ("\u5bc6\u7801", "\u5bc6\u78bc", "\u53e3\u4ee4"),
+    ("\u30d1\u30b9\u30ef\u30fc\u30c9", "\ube44\ubc00\ubc88\ud638"),
+)
+"""Words for a password that are not written in plain ASCII: Spanish, Polish, Swedish, Hungarian, Turkish,
+Russian, Chinese, Japanese and Korean."""
+_FOREIGN = tuple(word for words in FOREIGN for word in words)
 _WEAK_FIRST = frozenset({"encrypted", "enciphered", "ciphertext"})
+
+
+_ENDINGS = {
+    "password": "password", "passwd": "password", "passphrase": "password", "kennwort": "password",
+    "secret": "secret", "apikey": "api_key", "accesskey": "secret_key", "secretkey": "secret_key",
+    "authtoken": "token", "accesstoken": "token", "apitoken": "token", "bottoken": "token",
+}  # fmt: skip
+"""Endings of names that are written together: `jwtsecret`, `mypassword`."""
+_ENDING = re.compile(f"[a-z]({'|'.join(_ENDINGS)})$")
 
 
 def _joined(words: list[str]) -> Verdict | None:
@@ -61,7 +85,8 @@ def _joined(words: list[str]) -> Verdict | None:
     for count in (3, 2, 1):
         if len(words) >= count and (kind := _ALONE.get("".join(words[-count:]))):
             return Verdict(Trust.STRONG, kind)
-    return None
+    ending = _ENDING.search(words[-1])
+    return Verdict(Trust.STRONG, _ENDINGS[ending[1]]) if ending else None
 
 
 def _owned(words: list[str]) -> Verdict | None:
@@ -82,21 +107,32 @@ def _owned(words: list[str]) -> Verdict | None:
 @lru_cache(maxsize=4096)
 def judge(name: str) -> Verdict:
     """Judges a name, such as `DB_PASSWORD`, `aws.secretAccessKey` or `X-Api-Key`."""
+    if not name.isascii() and any(word in name for word in _FOREIGN):
+        return Verdict(Trust.STRONG, "password")
     words = [word.lower() for word in _SPLIT.findall(name)][-8:]
-    about = False
-    if len(words) > 1 and (kind := _WEAK.get("".join(words[-2:]))):
+    if (len(words) > 1 or words == ["code"]) and (kind := _WEAK.get("".join(words[-2:]))):
         return Verdict(Trust.WEAK, kind)
+    is_about = False
     while words and (words[-1].isdigit() or words[-1] in _MODIFIERS or words[-1] in _ABOUT):
-        if (found := _joined(words)) is not None and not about:
+        if (found := _joined(words)) is not None and not is_about:
             return found
-        about = about or words[-1] in _ABOUT
+        is_about = is_about or words[-1] in _ABOUT
         words.pop()
-    if not words:
-        return _NOT
+    return _by_words(words, is_about=is_about) if words else _NOT
+
+
+def _by_words(words: list[str], *, is_about: bool) -> Verdict:
+    """Judges a name without its modifiers; `is_about` says that it names a fact about a secret."""
     verdict = _joined(words) or _owned(words)
     if verdict is not None:
-        return Verdict(Trust.WEAK, verdict.kind) if about else verdict
+        return Verdict(Trust.WEAK, verdict.kind) if is_about else verdict
     kind = _WEAK.get(words[-1]) or ("secret" if words[0] in _WEAK_FIRST else None)
-    if kind is None or about:
+    if kind is None or is_about:
         return _NOT
-    return Verdict(Trust.WEAK, kind)
+    is_owned = len(words) > 1 and (kind == "token" or (kind == "key" and _is_owned_key(words)))
+    return Verdict(Trust.OWNED if is_owned else Trust.WEAK, kind)
+
+
+def _is_owned_key(words: list[str]) -> bool:
+    """Tells whether `key` stands behind a word that is no kind of row, place or setting."""
+    return words[-2] not in _ID_OWNERS and not words[-2].isdigit()

@@ -27,8 +27,9 @@ class Find(NamedTuple):
 UNGATED = ""
 """The gate of a detector that runs on every text."""
 
-VENDOR, EXACT, KEYED, LOOSE = 0, 1, 2, 3
-"""Ranks: a vendor's own format; a checked form; told by its key; told by its neighbourhood."""
+VENDOR, EXACT, KEYED, LOOSE, VAGUE = 0, 1, 2, 3, 4
+"""Ranks: a vendor's own format; a checked form; told by its key; told by a weaker key or its form alone;
+told by its neighbourhood."""
 
 
 @dataclass(frozen=True, slots=True)

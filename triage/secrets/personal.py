@@ -99,13 +99,16 @@ def _v6_finder(keep_private: bool) -> Detector:
 
 
 _PHONE_WORD = (
-    r"(?i:\b(?:[\w]*phone|tel|mobile|cell|fax|sms|whatsapp|msisdn)(?:[ _]?(?:number|num|no\.?))?\b"
+    r"(?i:\b(?:[\w]*phone|tel|tele?fone?|telefono|t\xc3\xa9l\xc3\xa9phone|handy|celular|mobil|mobile|cell|fax|sms|whatsapp|msisdn)(?:[ _]?(?:number|num|no\.?))?\b"
     r"\\?[\"']?[ \t]*[:=#]?[ \t]*\\?[\"']?)"
 )
 
 
+_LETTER = r"[\xc3-\xd1][\x80-\xbf]"
+"""A letter of Latin, Greek or Cyrillic beyond ASCII, as two bytes of UTF-8."""
 _EMAIL = compile_bytes(
-    r"[A-Za-z0-9._%+'-]*[A-Za-z0-9_+-](?:@|%40)(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}\b"
+    rf"(?:(?:[A-Za-z0-9._%+'-]|{_LETTER})*(?:[A-Za-z0-9_+-]|{_LETTER})|\"[^\"\\\n@]{{1,64}}\")(?:@|%40)"
+    rf"(?:(?:[A-Za-z0-9]|{_LETTER})(?:(?:[A-Za-z0-9-]|{_LETTER})*(?:[A-Za-z0-9]|{_LETTER}))?\.)+[A-Za-z]{{2,24}}\b"
 )
 _IN_USERINFO = re.compile(rb"(?:://|%3A%2F%2F)[^/?#\s\"'<>]*$")
 
@@ -154,7 +157,9 @@ def _spoken_phone() -> Detector:
                 yield Find(start, end, "phone", LOOSE)
 
     return Detector(
-        "phone", r"(?i:phone|mobile|fax|sms|whatsapp|msisdn)|\b(?:[Tt]el|[Cc]ell)\b", find
+        "phone",
+        r"(?i:phone|fone|telefon|handy|celular|mobil|fax|sms|whatsapp|msisdn)|\b(?:[Tt]el|[Cc]ell)\b",
+        find,
     )
 
 
@@ -173,6 +178,20 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             accept=checks.is_iban,
         ),
         by_pattern(
+            "iban",
+            r"\b[a-z]{2}\d{2}[a-z0-9]{11,30}\b",
+            gate=r"(?i:iban|account)",
+            rank=EXACT,
+            accept=checks.is_iban,
+        ),
+        by_pattern(
+            "ssn",
+            r"\b\d{3} \d{2} \d{4}\b",
+            gate=r"(?i:ssn|social)",
+            rank=EXACT,
+            accept=checks.is_ssn,
+        ),
+        by_pattern(
             "ssn",
             r"\b\d{3}-\d{2}-\d{4}\b",
             gate=r"\d{3}-\d{2}-\d{4}",
@@ -188,7 +207,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
         ),
         by_pattern(
             "phone",
-            r"(?:\b1[ .-])?(?:\(\d{3}\)[ ]?|\b\d{3}[-.])\d{3}[-.]\d{4}\b",
+            r"(?:\b1[ .-])?(?:\([2-9]\d{2}\)[ ]?|\b[2-9]\d{2}[-.])[2-9]\d{2}[-.]\d{4}\b",
             gate=r"\d{3}[).-] ?\d{3}[.-]\d{4}",
             rank=LOOSE,
             accept=_is_phone,
@@ -197,6 +216,13 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             "phone",
             r"\b00[1-9]\d{0,2}[ .-]\d(?:[ .-]?\d){6,11}\b",
             gate=r"00[1-9]\d{0,2}[ .-]\d",
+            rank=LOOSE,
+            accept=_is_phone,
+        ),
+        by_pattern(
+            "phone",
+            r"\b07\d{3}[ -]\d{6}\b|\b0[12]\d{1,2} \d{4} \d{4}\b|\b01\d{2} \d{3} \d{4}\b|\b0[1-9](?:[.]\d{2}){4}\b",
+            gate=r"0\d{2,4}[ -]\d{3,4}|0\d\.\d\d\.\d\d\.\d\d\.\d\d",
             rank=LOOSE,
             accept=_is_phone,
         ),

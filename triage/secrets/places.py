@@ -91,7 +91,7 @@ def _userinfo(text: bytes) -> Iterator[Find]:
             continue
         if colon >= 0:
             value = text[colon + 1 : end]
-            if value and not values.is_stand_in(value):
+            if value and not values.is_variable(value):
                 yield Find(colon + 1, end, "password", EXACT)
         if colon < 0 or colon == end - 1:
             user = text[start : colon if colon >= 0 else end]
@@ -239,7 +239,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         ),
         after_prefix(
             "password",
-            r"(?:\bcurl\b[^\n|;]*[ \t]-u|[ \t]--(?:user|auth|proxy-user|userpass|creds?))[ =]?[\"']?[^\s:\"']+:",
+            r"(?:\bcurl\b(?:[^\n|;]|\\\n)*[ \t\n]-u|[ \t]--(?:user|auth|proxy-user|userpass|creds?))[ =]?[\"']?[^\s:\"']+:",
             r"[^\s\"']+",
             gate="curl|--(?:user|auth|proxy-user|cred)",
         ),
@@ -257,10 +257,28 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         ),
         after_prefix(
             "password",
-            rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect"
-            rf"|drivermanager\.getconnection)[ \t]*\([ \t]*){_QUOTED_ARG}{_QUOTED_ARG}[\"']",
+            rf"\b(?:auth|basic_auth|http_auth|creds?|credentials)[ \t]*=[ \t]*[(\[][ \t]*{_QUOTED_ARG}[\"']",
             quoted,
-            gate=r"(?i:mysql|new[ \t]+pdo|getconnection)",
+            gate=r"(?:auth|creds?|credentials)[ \t]*=[ \t]*[(\[]",
+        ),
+        after_prefix(
+            "password",
+            r"(?i:\bConvertTo-SecureString[ \t]+(?:-String[ \t]+)?[\"'])",
+            quoted,
+            gate=r"(?i:SecureString)",
+        ),
+        after_prefix(
+            "password",
+            r"\becho[ \t]+[\"']?",
+            r"[^\s\"'|$]{4,}[\"']?[ \t]*\|[ \t]*sudo",
+            gate=r"sudo[ \t]+-S",
+        ),
+        after_prefix(
+            "password",
+            rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect"
+            rf"|drivermanager\.getconnection|directoryentry)[ \t]*\([ \t]*){_QUOTED_ARG}{_QUOTED_ARG}[\"']",
+            quoted,
+            gate=r"(?i:mysql|new[ \t]+pdo|getconnection|directoryentry)",
         ),
         *_hashes(),
         Detector("scheme", r"(?i:bearer|basic)", _scheme_tokens),
@@ -304,6 +322,12 @@ def _hashes() -> tuple[Detector, ...]:
             gate=r"\{S?(?:SHA|MD5|CRYPT)",
             rank=EXACT,
         ),
+        by_pattern(
+            "password_hash",
+            r"\$krb5[\w]*\$[\w$*.@/ -]{32,}|\$(?:8|9|14)\$[\w./]{6,}\$[\w./]{20,}",
+            gate=r"\$(?:krb5|8\$|9\$|14\$)",
+            rank=EXACT,
+        ),
         by_pattern("password_hash", r"\*[0-9A-F]{40}\b", gate=r"\*[0-9A-F]{6}", rank=EXACT),
         by_pattern(
             "password_hash", r"\b[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::", gate=r":::", rank=EXACT
@@ -338,16 +362,24 @@ def _lone_key(text: bytes) -> Iterator[Find]:
 _LONE_KEY = re.compile(rb"[0-9a-f]{32}\s*")
 
 
+_MIXED_8 = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])(?=\D*\d)[^.]{8,}$")
+
+
 def _go_dsn() -> Detector:
     """Makes the detector for `user:password@tcp(host)` and `user:password@host:port`."""
     whole = compile_bytes(
-        r"\b[\w.-]+:[^\s:@/\"'<>()]+@(?:(?:tcp|unix|udp)?\(|[A-Za-z0-9][\w.-]*:\d{2,5}\b)"
+        r"\b[\w.-]+:[^\s:@/\"'<>()]+@(?:(?:tcp|unix|udp)?\(|[A-Za-z0-9][\w.-]*(?::\d{2,5})?\b)"
     )
 
     def find(text: bytes) -> Iterator[Find]:
         for start, end in whole.spans(text):
             colon, at = text.find(b":", start, end), text.rfind(b"@", start, end)
             value = text[colon + 1 : at]
+            if text[end : end + 1] in (b"~", b"$"):
+                continue  # The prompt of a shell.
+            is_told = text[at + 1 : end].endswith(b"(") or b":" in text[at:end]
+            if not is_told and (not _MIXED_8.match(value) or text.startswith(b"sha", at + 1)):
+                continue
             if text[max(0, start - 2) : start] != b"//" and not values.is_stand_in(value):
                 yield Find(colon + 1, at, "password", KEYED)
 

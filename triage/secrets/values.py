@@ -11,6 +11,7 @@ import re
 
 from fixstream.triage.secrets.keys import PROSE
 from fixstream.triage.secrets.model import PLACEHOLDER
+from fixstream.triage.secrets.wordlike import is_made_of_words
 
 PLACEHOLDER_WHOLE = re.compile(rb"^" + PLACEHOLDER.pattern + rb"$")
 _ESCAPED_QUOTE = re.compile(rb"(\\+)([\"'])")
@@ -31,7 +32,7 @@ _NOTHING = re.compile(
     rb"|plain|md5|sha\d*|bcrypt|scram-sha-\d+|peer|trust|eof|enabled|disabled|private|public)$"
 )
 _STAND_IN = re.compile(
-    rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]"
+    rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]?"
     rb"|:\w+|\?|@\w+|#\{.*)$",
     re.DOTALL,
 )
@@ -44,18 +45,21 @@ _KNOWN_FORM = re.compile(
     rb"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$"  # UUID
     rb"|[\d.,:+TZ/-]+[a-zA-Z%]{0,3}$"  # number, date, amount
     rb"|(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|[A-Za-z][A-Za-z0-9+.-]*://"  # path, URL
-    rb"|[A-Za-z_][\w-]*(?:[.:/\\$][A-Za-z_][\w$-]*)+$"  # dotted name
     rb"|[A-Za-z]+(?:[-_ ][A-Za-z]+)*$"  # words
 )
 _MIXED = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])[^\d]*\d")
 _STRUCTURE = re.compile(rb"[./:_\\$@,-]+")
-_CAMEL = re.compile(rb"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _TIME = re.compile(rb"^\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?$")
 
 
 _NO_SECRET = re.compile(
     b"|".join(b"(?:%b)" % form.pattern for form in (_NOTHING, _STAND_IN, _TIME, PLACEHOLDER_WHOLE)),
     re.DOTALL,
+)
+
+
+_NO_WORD = re.compile(
+    rb"(?:^[*x.#?-]+$)|(?:%b)|(?:%b)" % (_STAND_IN.pattern, PLACEHOLDER_WHOLE.pattern), re.DOTALL
 )
 
 
@@ -111,7 +115,16 @@ def read_markup(text: bytes, position: int) -> tuple[int, int, bool]:
     if text.startswith(b"<![CDATA[", position):
         return read(text, position, whole_line=False, percent=False)
     found = _MARKUP.match(text, position)
-    return (position, found.end(), True) if found else (position, position, True)
+    if found is None:
+        return position, position, True
+    end = found.end()
+    is_content = text.startswith(b"</", end) or b"\n" not in found[0]
+    return (position, end, True) if is_content else (position, position, True)
+
+
+def is_variable(value: bytes) -> bool:
+    """Tells whether the value is put in later or was taken out: `${X}`, `****`, `[password]`."""
+    return _NO_WORD.match(value) is not None
 
 
 def is_stand_in(value: bytes) -> bool:
@@ -131,16 +144,6 @@ def is_prose(value: bytes) -> bool:
 def is_expression(value: bytes) -> bool:
     """Tells whether a bare value is code that fetches the secret, not the secret."""
     return _EXPRESSION.match(value) is not None
-
-
-def _is_made_of_words(value: bytes) -> bool:
-    """Tells whether a value is built of names, as identifiers, coordinates and paths are."""
-    parts = [part for part in _STRUCTURE.split(value) if part]
-    longest = max(parts, key=len, default=b"")
-    if len(parts) > 1 and (len(longest) < 12 or len(value) < 14 * (len(parts) - 1)):
-        return True
-    letters = _CAMEL.findall(longest)
-    return len(letters) > 0 and sum(map(len, letters)) >= 4 * len(letters)
 
 
 _IS_HEX = re.compile(rb"[0-9a-fA-F]+")
@@ -167,7 +170,7 @@ def looks_random(value: bytes, min_length: int = 16) -> bool:
     if min_length < 12:
         parts = [part for part in _STRUCTURE.split(value) if part]
         return len(parts) < 2 or len(max(parts, key=len)) >= 8
-    return not _is_made_of_words(value)
+    return not is_made_of_words(value)
 
 
 def is_digest(value: bytes) -> bool:
