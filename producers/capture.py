@@ -14,6 +14,7 @@ from fixstream.producers.exception_chain import (
     in_app_frames,
     root_cause,
 )
+from fixstream.producers.request_body import BODY
 from fixstream.producers.safe_text import clean_text, message_of, type_name
 from fixstream.producers.stack_text import stack_text
 from fixstream.producers.trace_context import TraceContext, current_trace
@@ -114,7 +115,11 @@ def clean_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """Bounded in number and size, and encodable."""
     kept = list(attributes.items())[:_MAX_ATTRIBUTES]
     return {
-        clean_text(str(key), limits.MAX_ID_CHARS): clean_text(str(value), _MAX_ATTRIBUTE_CHARS)
+        clean_text(str(key), limits.MAX_ID_CHARS): clean_text(
+            # A body was cut where no secret is torn; it shall not be cut again.
+            str(value),
+            limits.MAX_ATTRIBUTE_CHARS if key == BODY else _MAX_ATTRIBUTE_CHARS,
+        )
         for key, value in kept
         if key
     }

@@ -84,6 +84,8 @@ class _LogTap:
         original, handler = self._original, self._handler
 
         def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            # The host's own formatters may show a known fix.
+            handler.annotate(record)
             try:
                 original(logger, record)
             finally:

@@ -14,6 +14,7 @@ from typing import TypedDict, Unpack
 
 from fixstream.producers import host_log
 from fixstream.producers.capture import CaptureConfig
+from fixstream.producers.framework_signals import forget, watch_frameworks
 from fixstream.producers.reporter import BeforeSend, ErrorReporter, ReporterConfig, Sighting
 from fixstream.producers.settings import ProducerSettings
 from fixstream.producers.sinks import EventSink, KafkaSink, MemorySink
@@ -31,7 +32,11 @@ class InitKeywords(TypedDict, total=False):
     release: str | None
     before_send: BeforeSend | None
     ignore: tuple[type[BaseException] | str, ...]
+    ignore_messages: tuple[str, ...]
+    ignore_loggers: tuple[str, ...]
     sample_rate: float | None
+    max_body_bytes: int | None
+    predictions: bool | None
     hooks: bool
     logging: bool
 
@@ -44,7 +49,14 @@ class InitOptions:
     release: str | None = None
     before_send: BeforeSend | None = None
     ignore: tuple[type[BaseException] | str, ...] = ()
+    """Exception classes, and names or globs of names, in addition to the environment's."""
+    ignore_messages: tuple[str, ...] = ()
+    """Globs of messages that are not reported, in addition to the environment's."""
+    ignore_loggers: tuple[str, ...] = ()
+    """Globs of loggers whose records are not reported, in addition to the environment's."""
     sample_rate: float | None = None
+    max_body_bytes: int | None = None
+    predictions: bool | None = None
     hooks: bool = True
     """Whether to hook `sys.excepthook`, `threading.excepthook` and the running event loop."""
     logging: bool = True
@@ -68,6 +80,9 @@ class Installation:
         if self._options.hooks:
             self._hooks.install()
             self.watch_running_loop()
+            watch_frameworks(self._on_framework_error)
+        if self.reporter.advisor is not None:
+            self.reporter.advisor.start()
 
     def watch_running_loop(self) -> None:
         """Hook the event loop that runs here, if one does and hooks are wanted."""
@@ -84,11 +99,19 @@ class Installation:
     def close(self) -> None:
         """Take the hooks out and close the sink."""
         self._hooks.remove()
+        forget()
+        if self.reporter.advisor is not None:
+            self.reporter.advisor.close()
         self.reporter.sink.close()
+
+    def _on_framework_error(self, error: Exception) -> None:
+        self.reporter.report_exception(error, Sighting(source=EventSource.MIDDLEWARE))
 
 
 _lock = threading.Lock()
 _installation: Installation | None = None
+_nowhere: ErrorReporter | None = None
+"""What takes the reporter's place where the settings are wrong: they are not read again."""
 
 
 def init(
@@ -107,8 +130,9 @@ def init(
     Raises:
         Misconfigured: A setting is wrong, or no service's name is given anywhere.
     """
-    global _installation  # noqa: PLW0603 -- one installation a process is the point
+    global _installation, _nowhere  # noqa: PLW0603 -- one installation a process is the point
     with _lock:
+        _nowhere = None
         if _installation is None:
             _installation = _made(service, sink, InitOptions(**options))
             _installation.install()
@@ -123,9 +147,10 @@ def watch_running_loop() -> None:
 
 def shut_down() -> None:
     """Undo `init`: hooks out, sink flushed and closed. Without `init` it does nothing."""
-    global _installation
+    global _installation, _nowhere  # noqa: PLW0603
     with _lock:
         installation, _installation = _installation, None
+        _nowhere = None
     if installation is not None:
         installation.close()
 
@@ -136,14 +161,18 @@ def current_reporter(service: str | None = None) -> ErrorReporter:
     It never raises, since requests depend on it: where settings are missing or wrong, the host's
     log says so once and the reporter counts and drops.
     """
+    global _nowhere  # noqa: PLW0603
     installation = _installation
     if installation is not None:
         return installation.reporter
+    if _nowhere is not None:
+        return _nowhere
     try:
         return init(service, hooks=False, logging=False).reporter
     except FixstreamError as error:
         host_log.warn_once("error capture is off", reason=str(error))
-        return _reporter_to_nowhere()
+        _nowhere = _reporter_to_nowhere()
+        return _nowhere
 
 
 def _reporter_to_nowhere() -> ErrorReporter:
@@ -181,13 +210,28 @@ def _made(service: str | None, sink: EventSink | None, options: InitOptions) -> 
         ),
         sample_rate=settings.sample_rate if options.sample_rate is None else options.sample_rate,
         ignore=(*settings.ignore, *options.ignore),
+        ignore_messages=(*settings.ignore_messages, *options.ignore_messages),
+        ignore_loggers=(*settings.ignore_loggers, *options.ignore_loggers),
         before_send=options.before_send,
+        max_body_bytes=_body_limit(settings, options),
         storm=StormConfig(burst=settings.storm_burst, per_second=settings.storm_per_second),
     )
     if sink is None:
         sink = KafkaSink(load_settings(KafkaSettings), settings.sink_config())
         sink.resume()
-    return Installation(ErrorReporter(sink, config), options)
+    advisor = None
+    if settings.predictions if options.predictions is None else options.predictions:
+        from fixstream.producers.listening import make_advisor
+
+        advisor = make_advisor(load_settings(KafkaSettings), service)
+    return Installation(ErrorReporter(sink, config, advisor=advisor), options)
+
+
+def _body_limit(settings: ProducerSettings, options: InitOptions) -> int:
+    wanted = settings.max_body_bytes if options.max_body_bytes is None else options.max_body_bytes
+    if not 0 <= wanted <= limits.MAX_ATTRIBUTE_CHARS:
+        raise Misconfigured(f"max_body_bytes: not between 0 and {limits.MAX_ATTRIBUTE_CHARS}")
+    return wanted
 
 
 def _refuse_too_long(**names: str) -> None:

@@ -205,21 +205,22 @@ def _quiet_producer(settings: KafkaSettings, config: KafkaSinkConfig) -> Produce
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 5_000,
             "log.connection.close": False,
-            "error_cb": _ignore_client_error,
+            "error_cb": ignore_client_error,
         },
         # Without a logger librdkafka writes to the host's standard error.
-        logger=_silent_logger(),
+        logger=silent_logger(),
     )
     return producer
 
 
-def _silent_logger() -> logging.Logger:
+def silent_logger() -> logging.Logger:
+    """For librdkafka inside a host, which shall not see its lines."""
     logger = logging.getLogger(f"{host_log.LOGGER_NAME}.librdkafka")
     logger.disabled = True
     return logger
 
 
-def _ignore_client_error(error: Any) -> None:
+def ignore_client_error(error: Any) -> None:
     """Passing connection trouble; what comes of it shows in the delivery reports."""
 
 

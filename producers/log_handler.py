@@ -10,6 +10,7 @@ import logging
 import threading
 
 from fixstream.producers import host_log
+from fixstream.producers.drops import DropReason
 from fixstream.producers.installation import current_reporter
 from fixstream.producers.reporter import ErrorReporter, Sighting, own_reporter
 from fixstream.producers.sinks import EventSink
@@ -46,6 +47,7 @@ class ErrorEventHandler(logging.Handler):
         errors would queue the host's threads up behind it."""
         if not self.filter(record):
             return False
+        self.annotate(record)
         self.emit(record)
         return True
 
@@ -63,8 +65,22 @@ class ErrorEventHandler(logging.Handler):
         finally:
             self._entered.now = False
 
+    def annotate(self, record: logging.LogRecord) -> None:
+        """Put a known fix of the record's exception into `record.fixstream_suggestion`."""
+        try:
+            reporter = self._reporter or current_reporter(self._service)
+            error = record.exc_info[1] if record.exc_info else None
+            advisor = reporter.advisor
+            if error is not None and advisor is not None and not _is_ours(record.name):
+                record.fixstream_suggestion = advisor.advice(error)
+        except Exception as failure:  # noqa: BLE001 -- logging must never break its caller
+            host_log.swallowed("looking for a known fix", failure)
+
     def _report(self, record: logging.LogRecord) -> None:
         reporter = self._reporter or current_reporter(self._service)
+        if reporter.ignores_logger(record.name):
+            reporter.sink.note_drop(DropReason.IGNORED)
+            return
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             reporter.report_exception(error, _sighting(record, with_template=True))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from fixstream.producers import host_log
+from fixstream.producers.advisor import Advisor
 from fixstream.producers.capture import (
     CaptureConfig,
     Circumstances,
@@ -19,7 +20,9 @@ from fixstream.producers.capture import (
 )
 from fixstream.producers.drops import DropReason
 from fixstream.producers.exception_chain import raise_site
+from fixstream.producers.ignoring import IgnoreList
 from fixstream.producers.metrics import CAPTURED
+from fixstream.producers.request_in_flight import current_request
 from fixstream.producers.safe_text import type_name
 from fixstream.producers.sinks import EventSink
 from fixstream.producers.storm import StormConfig, StormLimiter
@@ -55,8 +58,14 @@ class ReporterConfig:
     sample_rate: float = 1.0
     """Share of errors that are reported, 0 to 1."""
     ignore: tuple[type[BaseException] | str, ...] = ()
-    """Exception classes (subclasses too), or type names as events carry them."""
+    """Exception classes, type names as events carry them, or globs of names; subclasses too."""
+    ignore_messages: tuple[str, ...] = ()
+    """Globs of messages."""
+    ignore_loggers: tuple[str, ...] = ()
+    """Globs of loggers' names."""
     before_send: BeforeSend | None = None
+    max_body_bytes: int = 0
+    """How much of a request's body is kept for its errors; 0 keeps nothing."""
     storm: StormConfig = field(default_factory=StormConfig)
 
 
@@ -69,6 +78,11 @@ class Sighting:
     severity_hint: str | None = None
 
 
+DEVELOPMENT = "development"
+"""The environment in which a known fix may stand in a response's header."""
+_LOOKED_AT = Sighting(source=EventSource.MIDDLEWARE)
+
+
 class ErrorReporter:
     """Reports errors to one sink in the name of one service."""
 
@@ -79,12 +93,18 @@ class ErrorReporter:
         *,
         clock: Clock | None = None,
         uniform: Callable[[], float] = random.random,
+        advisor: Advisor | None = None,
     ) -> None:
         self.sink = sink
+        self.max_body_bytes = config.max_body_bytes
+        self.advisor = advisor
+        self.has_advice = advisor is not None and config.capture.environment == DEVELOPMENT
+        """Whether answers may tell a known fix in a header."""
         self._config = config
         self._clock = clock or SystemClock()
         self._uniform = uniform
         self._storm = StormLimiter(config.storm)
+        self._ignores = IgnoreList(config.ignore, config.ignore_messages, config.ignore_loggers)
 
     def report_exception(self, error: BaseException, sighting: Sighting) -> str | None:
         """Report one exception; the event's id, or None when it was not reported (now)."""
@@ -108,12 +128,28 @@ class ErrorReporter:
             num_suppressed = self._admit(key)
             if num_suppressed is None:
                 return None
-            event = event_from_message(
-                message(), self._config.capture, self._circumstances(sighting)
-            )
+            text = message()
+            if self._ignores.takes_message(text):
+                self.sink.note_drop(DropReason.IGNORED)
+                return None
+            event = event_from_message(text, self._config.capture, self._circumstances(sighting))
             return self._send(event, num_suppressed)
         except Exception as failure:  # noqa: BLE001 -- the host must not feel an error of ours
             self._give_up("capturing a message", failure)
+            return None
+
+    def ignores_logger(self, name: str) -> bool:
+        """Whether the host does not want to hear of this logger's records."""
+        return self._ignores.takes_logger(name)
+
+    def advice_header(self, error: BaseException) -> str | None:
+        """A known fix of the error as the value of a header, in development only; never raises."""
+        if self.advisor is None or not self.has_advice:
+            return None
+        try:
+            return self.advisor.advice(error, lambda: self._event(error, _LOOKED_AT))
+        except Exception as failure:  # noqa: BLE001 -- the host's response is on its way
+            host_log.swallowed("looking for a known fix", failure)
             return None
 
     def _report_exception(self, error: BaseException, sighting: Sighting) -> str | None:
@@ -127,23 +163,19 @@ class ErrorReporter:
         return seen.event_id
 
     def _report_unseen(self, error: BaseException, sighting: Sighting) -> str | None:
-        if self._is_ignored(error):
+        if self._ignores.takes(error):
             self.sink.note_drop(DropReason.IGNORED)
             return None
         num_suppressed = self._admit((type(error), *raise_site(error)))
         if num_suppressed is None:
             return None
-        event = event_from_exception(error, self._config.capture, self._circumstances(sighting))
-        return self._send(event, num_suppressed)
+        event_id = self._send(event := self._event(error, sighting), num_suppressed)
+        if event_id is not None and self.advisor is not None:
+            self.advisor.observe(error, event)
+        return event_id
 
-    def _is_ignored(self, error: BaseException) -> bool:
-        for entry in self._config.ignore:
-            if isinstance(entry, str):
-                if any(_named(entry, error_class) for error_class in type(error).__mro__):
-                    return True
-            elif isinstance(error, entry):
-                return True
-        return False
+    def _event(self, error: BaseException, sighting: Sighting) -> ErrorEvent:
+        return event_from_exception(error, self._config.capture, self._circumstances(sighting))
 
     def _admit(self, key: Hashable) -> int | None:
         rate = self._config.sample_rate
@@ -159,7 +191,7 @@ class ErrorReporter:
         return Circumstances(
             occurred_at=self._clock.now(),
             source=sighting.source,
-            attributes=sighting.attributes,
+            attributes={**_request_attributes(), **sighting.attributes},
             severity_hint=sighting.severity_hint,
         )
 
@@ -172,6 +204,9 @@ class ErrorReporter:
             if changed is None:
                 self.sink.note_drop(DropReason.BEFORE_SEND)
                 return None
+            if not isinstance(changed, ErrorEvent):
+                # What it wanted to keep back is unknown, so nothing goes.
+                raise TypeError(f"before_send returned {type(changed).__name__}")
             event = changed
         if not self.sink.emit(event):
             return None
@@ -186,6 +221,17 @@ class ErrorReporter:
             host_log.swallowed("counting a drop", another)
 
 
+def _request_attributes() -> Mapping[str, str]:
+    request = current_request.get()
+    if request is None:
+        return {}
+    try:
+        return request.attributes()
+    except Exception as failure:  # noqa: BLE001 -- a framework may put anything into a scope
+        host_log.swallowed("describing the request", failure)
+        return {}
+
+
 def own_reporter(sink: EventSink | None, service: str | None) -> ErrorReporter | None:
     """A reporter for one middleware alone; None without a sink.
 
@@ -197,13 +243,6 @@ def own_reporter(sink: EventSink | None, service: str | None) -> ErrorReporter |
     if not service:
         raise ValueError("a sink needs the name of the service beside it")
     return ErrorReporter(sink, ReporterConfig(capture=CaptureConfig(service=service)))
-
-
-def _named(entry: str, error_class: type) -> bool:
-    return entry in (
-        error_class.__qualname__,
-        f"{error_class.__module__}.{error_class.__qualname__}",
-    )
 
 
 def _mark_of(error: BaseException) -> object:

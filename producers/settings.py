@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, Field
-from pydantic_settings import SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from fixstream.producers.kafka_sink import KafkaSinkConfig
 from fixstream.producers.spill import MIN_BYTES, SpillConfig
 from fixstream.runtime.settings import ServiceSettings
+from fixstream.schemas import limits
 
 _PREFIX = "FIXSTREAM_PRODUCERS_"
+
+
+def _listed(value: object) -> object:
+    """A JSON list, or names with commas between them, as people write them into environments."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""A list in one variable: JSON, or with commas."""
 
 
 class ProducerSettings(ServiceSettings):
@@ -38,12 +54,21 @@ class ProducerSettings(ServiceSettings):
         validation_alias=AliasChoices(f"{_PREFIX}RELEASE", "FIXSTREAM_RELEASE"),
     )
     """The version of the service that is running."""
-    in_app_modules: tuple[str, ...] = ()
-    """Module prefixes that count as the application's own, as a JSON list."""
+    in_app_modules: Names = ()
+    """Module prefixes that count as the application's own."""
     sample_rate: float = Field(default=1.0, ge=0, le=1)
     """Share of errors that are reported."""
-    ignore: tuple[str, ...] = ()
-    """Names of exception types that are not reported, as a JSON list."""
+    ignore: Names = ()
+    """Exception types that are not reported: names, with or without module, or globs of names."""
+    ignore_messages: Names = ()
+    """Globs of messages that are not reported."""
+    ignore_loggers: Names = ()
+    """Globs of loggers whose records are not reported."""
+    max_body_bytes: int = Field(default=0, ge=0, le=limits.MAX_ATTRIBUTE_CHARS)
+    """How much of a request's body is kept for the errors of that request; 0 keeps nothing."""
+    predictions: bool = False
+    """Whether to receive the suggested fixes of this service, for the log and, in the environment
+    `development`, for the header X-Fixstream-Suggestion."""
     storm_burst: int = Field(default=50, ge=1)
     """How many events of one error pass at once."""
     storm_per_second: float = Field(default=5.0, ge=0)

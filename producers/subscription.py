@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypedDict, Unpack
 
 import structlog
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message
 
 from fixstream.runtime.kafka import consume_batch, decode_message, headers_of, make_consumer
 from fixstream.runtime.registry import make_codec
@@ -98,12 +98,19 @@ def subscribe(
     )
     with closing(consumer):
         consumer.subscribe([settings.topic(FIXES_SUGGESTED)])
-        while stopping is None or not stopping.is_set():
-            for message in consume_batch(consumer, 1, _POLL_S):
-                fix = _decoded(message, codec) if fix_filter.accepts(headers_of(message)) else None
-                if fix is not None:
-                    yield fix
-                consumer.store_offsets(message=message)
+        yield from follow(consumer, codec, fix_filter, stopping)
+
+
+def follow(
+    consumer: Consumer, codec: Codec, fix_filter: FixFilter, stopping: Stopping | None
+) -> Generator[SuggestedFix]:
+    """The wanted fixes that a subscribed consumer receives; each is stored when the next is due."""
+    while stopping is None or not stopping.is_set():
+        for message in consume_batch(consumer, 1, _POLL_S):
+            fix = _decoded(message, codec) if fix_filter.accepts(headers_of(message)) else None
+            if fix is not None:
+                yield fix
+            consumer.store_offsets(message=message)
 
 
 async def subscribe_async(

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-Headers = Iterable[tuple[bytes, bytes]]
-"""ASGI's raw headers: lower-case names."""
+from fixstream.producers.request_in_flight import Headers, current_request
 
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 _CORRELATION_HEADERS = (b"x-correlation-id", b"x-request-id")
 _MAX_CORRELATION_CHARS = 128
-
-request_headers: ContextVar[Headers | None] = ContextVar("fixstream_request_headers", default=None)
-"""The raw headers of the request that is being handled; read only when something fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,8 @@ class TraceContext:
 
 def current_trace() -> TraceContext:
     """What is known here and now; the host's own span wins over what its caller sent."""
-    from_headers = trace_from_headers(request_headers.get() or ())
+    request = current_request.get()
+    from_headers = TraceContext() if request is None else trace_from_headers(request.headers)
     span = _current_span_ids()
     if span is None:
         return from_headers

@@ -12,16 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixstream.producers.capture import CaptureConfig, Circumstances, event_from_exception
+from fixstream.producers.request_in_flight import current_request
 from fixstream.producers.safe_text import clean_text
 from fixstream.producers.trace_context import (
     TraceContext,
     parse_traceparent,
-    request_headers,
     trace_from_headers,
 )
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.validation import validate
 from support import hostile
+from support.producers import SomeRequest
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CONFIG = CaptureConfig(service="shop", environment="test", release="1.2.3")
@@ -217,11 +218,12 @@ TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def test_the_request_gives_trace_and_correlation_ids() -> None:
-    token = request_headers.set([(b"traceparent", TRACEPARENT), (b"x-request-id", b"req-7")])
+    headers = ((b"traceparent", TRACEPARENT), (b"x-request-id", b"req-7"))
+    token = current_request.set(SomeRequest(headers))
     try:
         event = captured(hostile.raised(ValueError("x")))
     finally:
-        request_headers.reset(token)
+        current_request.reset(token)
 
     assert event.trace_id == "4bf92f3577b34da6a3ce929d0e0e4736"
     assert event.span_id == "00f067aa0ba902b7"

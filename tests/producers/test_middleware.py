@@ -14,8 +14,8 @@ from starlette.responses import StreamingResponse
 import fixstream.producers
 from fixstream.producers.drops import DropReason
 from fixstream.producers.middleware import ErrorLearningMiddleware, scrubbed_path
+from fixstream.producers.request_in_flight import current_request
 from fixstream.producers.sinks import MemorySink
-from fixstream.producers.trace_context import request_headers
 from fixstream.producers.wsgi import WsgiErrorLearningMiddleware
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -76,13 +76,15 @@ async def test_what_a_request_raises_is_reported_and_raised_again() -> None:
 
 async def test_nothing_of_a_request_is_left_for_the_next_one() -> None:
     async def fine(scope: Any, receive: Any, send: Any) -> None:
-        assert request_headers.get() == scope["headers"]
+        request = current_request.get()
+        assert request is not None
+        assert request.headers == scope["headers"]
 
     scope = {"type": "http", "path": "/", "method": "GET", "headers": [(b"x-request-id", b"7")]}
     app = ErrorLearningMiddleware(fine, sink=MemorySink(), service="shop")
     await app(scope, None, None)  # type: ignore[arg-type]
 
-    assert request_headers.get() is None
+    assert current_request.get() is None
 
 
 async def test_the_response_is_the_one_of_the_app_alone() -> None:
@@ -242,12 +244,14 @@ async def test_a_scope_with_surprises_does_not_take_the_place_of_the_hosts_error
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise KeyError("own")
 
-    app = ErrorLearningMiddleware(broken, sink=MemorySink(), service="shop")
+    sink = MemorySink()
+    app = ErrorLearningMiddleware(broken, sink=sink, service="shop")
     scope = {"type": "http", "path": "/", "method": "GET", "headers": [], "route": OddRoute()}
     with pytest.raises(KeyError, match="own"):
         await app(scope, None, None)  # type: ignore[arg-type]
 
-    assert swallowed == ["the middleware: RuntimeError: no path"]
+    assert [event.message for event in sink.events] == ["'own'"]
+    assert swallowed == ["describing the request: RuntimeError: no path"]
     swallowed.clear()
 
 

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fixstream.schemas.codec import decode
 from fixstream.schemas.records import ErrorEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SomeRequest:
+    """A request in flight, as a middleware describes it."""
+
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    path: str = "/orders"
+    body: None = None
+    reported: list[Exception] = field(default_factory=list)
+
+    def attributes(self) -> dict[str, str]:
+        """Where it goes."""
+        return {"url.path": self.path}
+
+    def report(self, error: Exception) -> None:
+        """Remember the error."""
+        self.reported.append(error)
 
 
 @dataclass(frozen=True, slots=True)
