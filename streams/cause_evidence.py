@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class CauseEvidence:
         """No evidence yet; of more than `max_pairs` the least recently counted go."""
         self._max_pairs = max_pairs
         self._edges: OrderedDict[Pair, dict[int, CauseEdge]] = OrderedDict()
-        self._causes: defaultdict[str, set[str]] = defaultdict(set)
+        self._causes: defaultdict[str, dict[str, float]] = defaultdict(dict)
         self._counted: dict[int, dict[Pair, int]] = {}
         self._changed: defaultdict[int, set[Pair]] = defaultdict(set)
 
@@ -117,9 +117,9 @@ class CauseEvidence:
             sum(edge.num_nearby for edge in edges.values()),
         )
 
-    def causes_of(self, effect: str) -> frozenset[str] | set[str]:
-        """Groups that came soon before this one at least once."""
-        return self._causes.get(effect, _NO_CAUSES)
+    def causes_of(self, effect: str) -> Mapping[str, float] | None:
+        """The groups that bring this one about, beyond coincidence, with `confidence`."""
+        return self._causes.get(effect)
 
     def confidence(self, cause: str, effect: str) -> float:
         """How likely an effect that follows this cause has it for a cause; 0 on coincidence.
@@ -144,20 +144,26 @@ class CauseEvidence:
 
     def _put(self, partition: int, edge: CauseEdge) -> None:
         pair = (edge.cause, edge.effect)
-        self._edges.setdefault(pair, {})[partition] = edge
+        edges = self._edges.setdefault(pair, {})
+        old = edges.get(partition)
+        edges[partition] = edge
         self._edges.move_to_end(pair)
-        if edge.num_nearby:
-            self._causes[edge.effect].add(edge.cause)
+        if edge.num_nearby != (old.num_nearby if old is not None else 0):
+            # Judged here, once a count, so that no event has to wait for it.
+            self._judge(edge.cause, edge.effect)
+            self._judge(edge.effect, edge.cause)
         while len(self._edges) > self._max_pairs:
             (cause, effect), _ = self._edges.popitem(last=False)
-            causes = self._causes.get(effect)
-            if causes is not None:
-                causes.discard(cause)
-                if not causes:
-                    del self._causes[effect]
+            self._judge(cause, effect)
 
-
-_NO_CAUSES: frozenset[str] = frozenset()
+    def _judge(self, cause: str, effect: str) -> None:
+        confidence = self.confidence(cause, effect)
+        if confidence > 0:
+            self._causes[effect][cause] = confidence
+        elif effect in self._causes:
+            self._causes[effect].pop(cause, None)
+            if not self._causes[effect]:
+                del self._causes[effect]
 
 
 def exceeds_chance(after: int, before: int, num_pairs: int) -> bool:

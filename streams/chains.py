@@ -11,6 +11,7 @@ but the counts of `cause_evidence`.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,11 +68,11 @@ class Chains:
         if event.source in CRAWLED:
             return None  # A post about an error happened to no service of ours.
         is_onset = self._begins(event, fingerprint)
-        has_causes = bool(self._evidence.causes_of(fingerprint))
+        causes = self._evidence.causes_of(fingerprint)
         trace_id = event.trace_id
         if trace_id is not None and not trace_id.strip("0"):
             trace_id = None  # What tracers send where there is no trace.
-        if not (trace_id or is_onset or has_causes):
+        if not (trace_id or is_onset or causes):
             return None
         occurrence = Occurrence(
             event_id=event.event_id,
@@ -81,8 +82,9 @@ class Chains:
             trace_id=trace_id,
             is_onset=is_onset,
         )
+        # Before it is noted itself: an error must not speak for its own cause.
+        cause = self._in_trace(occurrence) or (self._nearby(occurrence, causes) if causes else None)
         is_news = self._note(occurrence, place)
-        cause = self._in_trace(occurrence) or (self._nearby(occurrence) if has_causes else None)
         if is_onset and cause is not None and cause.basis is CauseBasis.SERVICES:
             known = self._latest_onset[cause.fingerprint]
             self._evidence.add(known, occurrence, place, count=1, nearby=0)
@@ -162,6 +164,8 @@ class Chains:
             ):
                 self._count(other, (occurrence, place), self._limits.window, is_traced=False)
         self._onsets.append((occurrence, place))
+        while occurrence.occurred_at - self._onsets[0][0].occurred_at > 2 * self._limits.window:
+            self._onsets.popleft()
         latest = self._latest_onset.get(occurrence.fingerprint)
         if latest is None or latest.occurred_at < occurrence.occurred_at:
             self._latest_onset[occurrence.fingerprint] = occurrence
@@ -182,7 +186,7 @@ class Chains:
     def _in_trace(self, effect: Occurrence) -> RootCause | None:
         """The earliest error of the trace, unless its order is more likely the other one."""
         seen = self._traces.get(effect.trace_id or "")
-        if seen is None or len(seen) < 2:
+        if seen is None:
             return None
         for cause, _ in sorted(seen, key=_when):
             apart = effect.occurred_at - cause.occurred_at
@@ -204,17 +208,16 @@ class Chains:
         last = self._evidence.tally(effect.fingerprint, cause.fingerprint).claimed
         return (first + _PRIOR_WEIGHT * by_time) / (first + last + _PRIOR_WEIGHT)
 
-    def _nearby(self, effect: Occurrence) -> RootCause | None:
+    def _nearby(self, effect: Occurrence, causes: Mapping[str, float]) -> RootCause | None:
         """The most likely of the outbreaks elsewhere that came shortly before."""
         best: RootCause | None = None
-        for fingerprint in sorted(self._evidence.causes_of(effect.fingerprint)):
+        for fingerprint, confidence in sorted(causes.items()):
             cause = self._latest_onset.get(fingerprint)
             if cause is None or cause.service == effect.service:
                 continue
             apart = effect.occurred_at - cause.occurred_at
             if not timedelta(0) < apart <= self._limits.window:
                 continue
-            confidence = self._evidence.confidence(fingerprint, effect.fingerprint)
             if confidence > _MIN_CONFIDENCE and (best is None or confidence > best.confidence):
                 best = _root_cause(cause, CauseBasis.SERVICES, apart, confidence)
         return best
