@@ -32,15 +32,13 @@ from fixstream.inference.suggest import (
     inquiry_from_triage,
     visibility_key,
 )
-from fixstream.producers.history import CATEGORY_HINT
 from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.enums import Category, ClosedBy, LabelSource
+from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.errors import DeadLetter
 from fixstream.schemas.records import (
     ErrorEvent,
     FixFeedback,
-    Label,
     ModelUpdate,
     Solution,
     TriagedError,
@@ -69,7 +67,6 @@ RAW = (ERRORS_RAW.name(""), 0)
 """The one partition that buffered errors count as; their offsets are their numbers."""
 BATCHES = (TRAINING_BATCHES.name(""), 0)
 MAX_MOMENTS = 10_000
-_REPORTED_CONFIDENCE = 0.9
 _SAVE_TIMEOUT_S = 600.0
 _FOR_EVER = timedelta(days=36_500)
 
@@ -116,21 +113,6 @@ class _Closed:
         self.windows.append(window)
 
 
-class _ReportedCategories:
-    """Triage, and the category that a history names: an event has a hint for the others only."""
-
-    def __init__(self, triager: Triager) -> None:
-        self._triager = triager
-
-    def triage(self, event: ErrorEvent) -> Triage:
-        triage = self._triager.triage(event)
-        reported = event.attributes.get(CATEGORY_HINT)
-        if reported not in set(Category):
-            return triage
-        label = Label(reported, LabelSource.REPORTER, _REPORTED_CONFIDENCE)
-        return replace(triage, labels=replace(triage.labels, category=label))
-
-
 class ContinuousLearningSystem:
     """Learns from errors as they are buffered, and answers with what it has learnt so far.
 
@@ -147,7 +129,7 @@ class ContinuousLearningSystem:
         self._codec = Codec()
         self._triager = Triager()
         self._processor = EventProcessor(
-            _ReportedCategories(self._triager),
+            self._triager,
             self._codec,
             max_event_bytes=config.max_event_bytes,
             max_attempts=config.max_attempts,

@@ -20,9 +20,10 @@ from fixstream.schemas.enums import Category, Domain, EventSource, Severity
 from fixstream.schemas.errors import DeadLetter
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.validation import validate
+from fixstream.triage import classify
 
 ENVIRONMENT = "history"
-CATEGORY_HINT = "category_hint"
+CATEGORY_HINT = classify.CATEGORY_HINT
 """Attribute of an event that holds the category label of its history record, where there is one."""
 _MAX_MESSAGE_CHARS = limits.MAX_TEXT_CHARS * 3 // 4
 """Below the record's limit: placeholders of the scrubber may be longer than what they replace."""

@@ -11,6 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any, NamedTuple
 
 import re2
 
@@ -22,8 +23,16 @@ from fixstream.triage.trace import ParsedTrace
 MAX_TEXT_CHARS = 4000
 """The rules look at this much of a message."""
 
+MAX_EXCEPTIONS = 16
+"""Of a long chain these, root cause first."""
+
+_REPORTED_CONFIDENCE = 0.9
 _FIELDS = ("category", "domain", "severity")
-_VALUES = {"category": Category, "domain": Domain, "severity": Severity}
+_VALUES: dict[str, type[Severity | Domain | Category]] = {
+    "category": Category,
+    "domain": Domain,
+    "severity": Severity,
+}
 _IN_DOUBT = Labels(
     domain=Label(Domain.GENERAL.value, LabelSource.RULE, 0.2),
     severity=Label(Severity.MEDIUM.value, LabelSource.RULE, 0.2),
@@ -31,12 +40,24 @@ _IN_DOUBT = Labels(
 )
 
 
+CATEGORY_HINT = "category_hint"
+"""Attribute of an event that holds the category as its reporter knows it."""
+
+
+class _Said(NamedTuple):
+    """What one rule says of one field; `weight` decides who wins, and is not cut."""
+
+    field: str
+    label: Label
+    weight: float
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule: it speaks for the fields that it names, with one confidence."""
 
     name: str
-    labels: tuple[tuple[str, Label], ...]
+    labels: tuple[_Said, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +69,49 @@ class RuleBook:
     patterns: Gates
     pattern_rules: tuple[int, ...]
     """For each pattern of the set, the rule that it belongs to."""
-    severity_hints: dict[str, str]
-    domain_hints: dict[str, str]
+    hints: dict[str, dict[str, str]]
+    """For each field, what reporters say and what it means here."""
 
     def matching(self, types: list[str], text: str) -> set[int]:
         """Returns the indexes of the rules that hold for these exception types and this text."""
         found: set[int] = set()
         for name in types:
-            key = name.lower()
-            short = key.replace("::", ".").replace("\\", ".").rsplit(".", 1)[-1]
-            found.update(self.by_type.get(key, ()))
-            found.update(self.by_type.get(short, ()))
+            if name:
+                found.update(self._of_type(name.lower()))
         encoded = text.encode("utf-8", "replace")
         found.update(self.pattern_rules[index] for index in self.patterns.open(encoded))
         return found
 
+    def _of_type(self, key: str) -> tuple[int, ...]:
+        key = key.replace("::", ".").replace("\\", ".")
+        known, short = self.by_type.get(key, ()), key.rpartition(".")[2]
+        return known + self.by_type.get(short, ()) if short != key else known
 
-_KNOWN_KEYS = frozenset({"name", "types", "phrases", "patterns", "confidence", *_FIELDS})
+
+_KNOWN_KEYS = frozenset(
+    {
+        *("name", "confidence", "types", "phrases", "patterns"),
+        *("http", "grpc", "codes", "sqlstates", *_FIELDS),
+    }
+)
 
 
-def _labels(entry: dict[str, object]) -> tuple[tuple[str, Label], ...]:
+def _labels(entry: dict[str, object], at_most: dict[str, float]) -> tuple[_Said, ...]:
     name, confidence = entry.get("name"), entry.get("confidence")
     if not isinstance(confidence, float) or not 0 < confidence <= 1:
         raise ValueError(f"rule {name!r}: confidence has to be over 0 and at most 1")
     if unknown := set(entry) - _KNOWN_KEYS:
         raise ValueError(f"rule {name!r}: unknown key {min(unknown)!r}")
-    try:
-        return tuple(
-            (field, Label(_VALUES[field](str(entry[field])).value, LabelSource.RULE, confidence))
-            for field in _FIELDS
-            if field in entry
-        )
-    except ValueError as error:
-        raise ValueError(f"rule {name!r}: {error}") from error
+    said = []
+    for field in _FIELDS:
+        if field in entry:
+            sure = min(confidence, at_most.get(field, 1.0))
+            try:
+                value = _VALUES[field](str(entry[field])).value
+            except ValueError as error:
+                raise ValueError(f"rule {name!r}: {error}") from error
+            said.append(_Said(field, Label(value, LabelSource.RULE, sure), confidence))
+    return tuple(said)
 
 
 def _phrase_pattern(phrase: str) -> str:
@@ -91,6 +122,36 @@ def _phrase_pattern(phrase: str) -> str:
     return f"{left}{words}{right}"
 
 
+# How the keys of a rule are found in a text.
+
+_HTTP = (
+    r"\b(?:http(?:/[\d.]+)?|status(?:[ _-]?code)?|(?:response |error )?code)"
+    r"""["']?[ :=/]{0,4}["']?(?:%s)\b"""
+)
+_GRPC = (
+    r"\b(?:statuscode\.|statusruntimeexception: |status[ =:{]{1,3}(?:code[ =:]{1,3})?"
+    r"""|code[ =:]{1,3})["']?(?:%s)\b"""
+)
+_CODES = r"\b(?-i:%s)\b"
+_SQLSTATES = r"\bsql ?state[\[ :=(']{1,4}(?:%s)\b"
+
+
+def _entry_patterns(entry: dict[str, Any]) -> list[str]:
+    """Returns the expressions that any of the keys of a rule stands for."""
+    patterns = [*map(_phrase_pattern, entry.get("phrases", ())), *entry.get("patterns", ())]
+    if statuses := entry.get("http"):
+        patterns.append(_HTTP % "|".join(str(int(status)) for status in statuses))
+    if names := entry.get("grpc"):
+        forms = [form for name in names for form in (name, name.replace("_", ""))]
+        patterns.append(_GRPC % "|".join(dict.fromkeys(forms)))
+    if codes := entry.get("codes"):
+        patterns.append(_CODES % "|".join(map(re2.escape, codes)))
+    if states := entry.get("sqlstates"):
+        whole = (state if len(state) == 5 else rf"{state}\w{{3}}" for state in states)
+        patterns.append(_SQLSTATES % "|".join(whole))
+    return patterns
+
+
 def load_rules(text: str) -> RuleBook:
     """Compiles the rules in `text`, the content of a rules file.
 
@@ -98,18 +159,16 @@ def load_rules(text: str) -> RuleBook:
         ValueError: A label is not one of the known values.
     """
     data = tomllib.loads(text)
+    at_most = data.get("at_most", {})
     patterns: list[str] = []
     rules: list[Rule] = []
     by_type: dict[str, list[int]] = {}
     owners: list[int] = []
     for index, entry in enumerate(data["rule"]):
-        rules.append(Rule(entry["name"], _labels(entry)))
+        rules.append(Rule(entry["name"], _labels(entry, at_most)))
         for name in entry.get("types", ()):
             by_type.setdefault(name.lower(), []).append(index)
-        for pattern in (
-            *map(_phrase_pattern, entry.get("phrases", ())),
-            *entry.get("patterns", ()),
-        ):
+        for pattern in _entry_patterns(entry):
             patterns.append(pattern)
             owners.append(index)
     return RuleBook(
@@ -117,13 +176,15 @@ def load_rules(text: str) -> RuleBook:
         by_type={name: tuple(indexes) for name, indexes in by_type.items()},
         patterns=Gates(patterns, case_sensitive=False),
         pattern_rules=tuple(owners),
-        severity_hints=_hints(data["severity_hints"], Severity),
-        domain_hints=_hints(data["domain_hints"], Domain),
+        hints={field: _hints(data.get(f"{field}_hints", {}), _VALUES[field]) for field in _FIELDS},
     )
 
 
-def _hints(table: dict[str, list[str]], values: type[Severity | Domain]) -> dict[str, str]:
-    return {hint: values(value).value for value, hints in table.items() for hint in hints}
+def _hints(
+    table: dict[str, list[str]], values: type[Severity | Domain | Category]
+) -> dict[str, str]:
+    hints = {hint: values(value).value for value, hints in table.items() for hint in hints}
+    return {**{value.value: value.value for value in values}, **hints}
 
 
 @cache
@@ -132,31 +193,38 @@ def shipped_rules() -> RuleBook:
     return load_rules(resources.files(__package__).joinpath("rules.toml").read_text("utf-8"))
 
 
-def _hinted(hint: str | None, table: dict[str, str]) -> Label | None:
-    value = table.get(hint.strip().lower()) if hint else None
-    return Label(value, LabelSource.REPORTER, 0.9) if value else None
+def _hinted(book: RuleBook, field: str, hint: str | None) -> Label | None:
+    value = book.hints[field].get(hint.strip().lower()) if hint else None
+    return Label(value, LabelSource.REPORTER, _REPORTED_CONFIDENCE) if value else None
+
+
+def category_hint(event: ErrorEvent) -> str | None:
+    """Returns what the reporter says of the category, if anything."""
+    return event.attributes.get(CATEGORY_HINT) if event.attributes else None
 
 
 def classify(event: ErrorEvent, trace: ParsedTrace | None, book: RuleBook | None = None) -> Labels:
-    """Returns the labels of a scrubbed event; the surest rule wins, among equals the earlier."""
+    """Returns the labels of a scrubbed event.
+
+    What the reporter says wins over any rule; of the rules the surest, among equals the earlier.
+    """
     book = book or shipped_rules()
     types = [event.error_type] if event.error_type else []
     texts = [event.error_type or "", event.message[:MAX_TEXT_CHARS]]
-    for exception in trace.exceptions if trace is not None else ():
+    for exception in trace.exceptions[:MAX_EXCEPTIONS] if trace is not None else ():
         types.append(exception.type or "")
-        texts.append(exception.message[:MAX_TEXT_CHARS])
-    matching = book.matching(types, "\n".join(texts))
-    if not matching and event.severity_hint is None and event.domain_hint is None:
-        return _IN_DOUBT
-    best: dict[str, Label] = {}
-    for index in sorted(matching):
-        for field, label in book.rules[index].labels:
-            if field not in best or label.confidence > best[field].confidence:
-                best[field] = label
+        texts += (exception.type or "", exception.message[:MAX_TEXT_CHARS])
+    best: dict[str, _Said] = {}
+    for index in sorted(book.matching(types, "\n".join(dict.fromkeys(texts)))):
+        for said in book.rules[index].labels:
+            if said.field not in best or said.weight > best[said.field].weight:
+                best[said.field] = said
+    said_by_rules = {field: said.label for field, said in best.items()}
     return Labels(
-        domain=_hinted(event.domain_hint, book.domain_hints)
-        or best.get("domain", _IN_DOUBT.domain),
-        severity=_hinted(event.severity_hint, book.severity_hints)
-        or best.get("severity", _IN_DOUBT.severity),
-        category=best.get("category", _IN_DOUBT.category),
+        domain=_hinted(book, "domain", event.domain_hint)
+        or said_by_rules.get("domain", _IN_DOUBT.domain),
+        severity=_hinted(book, "severity", event.severity_hint)
+        or said_by_rules.get("severity", _IN_DOUBT.severity),
+        category=_hinted(book, "category", category_hint(event))
+        or said_by_rules.get("category", _IN_DOUBT.category),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from fixstream.schemas.records import ErrorEvent, Labels
-from fixstream.triage.classify import classify
+from fixstream.triage.classify import category_hint, classify
 from fixstream.triage.event_texts import (
     NUM_MAIN,
     main_texts,
@@ -124,7 +124,7 @@ class Triager:
         """Returns the judgement; never raises on any text."""
         event = _bounded(event)
         texts = main_texts(event)
-        key = (*texts, event.language or "")
+        key = (*texts, event.language or "", category_hint(event) or "")
         known = self._recent.get(key)
         if known is not None:
             texts += self._cleaned_others(event)
