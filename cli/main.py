@@ -13,7 +13,18 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from fixstream.cli import crawl, data, dead_letters, doctor, keys, labels, operate, services, texts
+from fixstream.cli import (
+    crawl,
+    data,
+    dead_letters,
+    doctor,
+    keys,
+    labels,
+    models,
+    operate,
+    services,
+    texts,
+)
 from fixstream.cli.audit.command import audit
 from fixstream.cli.backtest.command import backtest
 from fixstream.cli.demo.command import demo
@@ -42,6 +53,7 @@ app.command("tail")(texts.tail)
 app.command("scrub")(texts.scrub)
 app.add_typer(dead_letters.dlq, name="dlq")
 app.add_typer(labels.labels, name="labels")
+app.add_typer(models.models, name="models")
 app.add_typer(texts.schemas, name="schemas")
 app.add_typer(keys.keys, name="keys")
 app.command("audit")(audit)

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ SIGNATURE = "manifest.sig"
 _NAME = re.compile(r"checkpoint-(\d{8})")
 _WRITING = ".writing-"
 _LOCK = ".trainer-lock"
+_NAME_CHARS = 32
 _CHUNK_BYTES = 1 << 20
 
 TensorsOf = Callable[[bytes], dict[str, Tensor]]
@@ -205,21 +207,31 @@ class FolderCheckpointStore:
             shutil.rmtree(doomed, ignore_errors=True)
 
     @contextmanager
-    def exclusively(self) -> Iterator[None]:
+    def exclusively(self) -> Iterator[str]:
         """Holds the folder's lock for the one trainer that writes here.
 
         The system lets go of it when the process ends, however it ends.
+
+        Returns:
+            The folder's own name: no two living trainers can hold the same one.
 
         Raises:
             Misconfigured: another trainer holds it.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / _LOCK).open("w") as lock:
+        with (self.root / _LOCK).open("a+", encoding="ascii") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Misconfigured(f"another trainer works in {self.root}") from None
-            yield
+            lock.seek(0)
+            name = lock.read(_NAME_CHARS)
+            if len(name) < _NAME_CHARS:
+                name = secrets.token_hex(_NAME_CHARS // 2)
+                lock.truncate(0)
+                lock.write(name)
+                lock.flush()
+            yield name
 
     def clear_unfinished(self) -> None:
         """Removes what a killed writer left; only the one trainer of a store may call it."""

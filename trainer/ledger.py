@@ -9,8 +9,8 @@ manifest it makes training exactly-once. It reads no Kafka and encodes no texts.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from fixstream.schemas.errors import OffsetGap
 from fixstream.schemas.records import OffsetRange, TrainingBatch, TrainingExample
@@ -43,14 +43,22 @@ class Position:
 class Ledger:
     """Order, overlap and gaps of the examples of all partitions."""
 
-    def __init__(self, position: Position | None = None, *, accept_gaps: bool = False) -> None:
+    def __init__(
+        self,
+        position: Position | None = None,
+        *,
+        accept_gaps: bool = False,
+        blocked: Iterable[OffsetRange] = (),
+    ) -> None:
         start = position or Position((), ())
+        self._blocked = tuple(blocked)
         self.accepts_gaps = accept_gaps
         self._next_batch = {(o.topic, o.partition): o.next_offset for o in start.batch_offsets}
         self._next_origin = {(o.topic, o.partition): o.next_offset for o in start.origin_offsets}
         self._lineage_start = dict(self._next_origin)
         self._waiting: deque[WaitingExample] = deque()
         self.num_skipped = 0
+        self.num_blocked = 0
 
     @property
     def num_waiting(self) -> int:
@@ -77,6 +85,8 @@ class Ledger:
         for example, offset in _in_order(batch):
             if offset < expected:
                 self.num_skipped += 1
+            elif self._is_blocked(origin, offset) or self._is_blocked(source, source_offset):
+                self.num_blocked += 1
             else:
                 self._waiting.append(WaitingExample(example, source, source_offset, origin, offset))
         self._next_origin[origin] = max(expected, batch.origin.next_offset)
@@ -104,12 +114,16 @@ class Ledger:
         return Position(_offsets(batches), _offsets(origins))
 
     def lineage(self) -> tuple[OffsetRange, ...]:
-        """Origin ranges that were settled since `start_lineage`, empty ones left out."""
+        """Origin ranges learnt from since `start_lineage`, without blocked and empty ones."""
         return tuple(
-            OffsetRange(offset.topic, offset.partition, first, offset.next_offset)
+            kept
             for offset in self.position().origin_offsets
             if (first := self._lineage_start.get((offset.topic, offset.partition), 0))
             < offset.next_offset
+            for kept in without(
+                OffsetRange(offset.topic, offset.partition, first, offset.next_offset),
+                self._blocked,
+            )
         )
 
     def start_lineage(self, position: Position) -> None:
@@ -118,6 +132,12 @@ class Ledger:
             (offset.topic, offset.partition): offset.next_offset
             for offset in position.origin_offsets
         }
+
+    def _is_blocked(self, partition: Partition, offset: int) -> bool:
+        return any(
+            (one.topic, one.partition) == partition and one.first_offset <= offset < one.next_offset
+            for one in self._blocked
+        )
 
     def _gap(self, batch: TrainingBatch, expected: int) -> None:
         if self.accepts_gaps:
@@ -128,6 +148,23 @@ class Ledger:
             f"one from {origin.first_offset}; {origin.first_offset - expected} events never came. "
             "To go on without them, start once with FIXSTREAM_TRAINER_ACCEPT_GAPS=true"
         )
+
+
+def without(whole: OffsetRange, taken: Iterable[OffsetRange]) -> list[OffsetRange]:
+    """What is left of a range once others are taken out, in order."""
+    left = [whole]
+    for one in taken:
+        if (one.topic, one.partition) == (whole.topic, whole.partition):
+            pieces = [
+                piece
+                for each in left
+                for piece in (
+                    replace(each, next_offset=min(each.next_offset, one.first_offset)),
+                    replace(each, first_offset=max(each.first_offset, one.next_offset)),
+                )
+            ]
+            left = [piece for piece in pieces if piece.first_offset < piece.next_offset]
+    return left
 
 
 def _in_order(batch: TrainingBatch) -> list[tuple[TrainingExample, int]]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from typing import Any
 
@@ -53,6 +54,8 @@ class Counts:
     """Examples seen again after a crash of the processor, and left out."""
     set_aside: int = 0
     """Examples that the network could not be trained on (non-finite loss)."""
+    blocked: int = 0
+    """Examples of blocked ranges, passed over."""
 
     @property
     def seen(self) -> int:
@@ -110,7 +113,7 @@ class Manifest:
             fields: dict[str, Any] = json.loads(data)
             if fields.pop("format") != MANIFEST_FORMAT:
                 raise ArtifactRejected("manifest.json is of an unknown format")
-            return cls(**_typed(fields))
+            return cls(**_known(cls, _typed(fields)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ArtifactRejected(f"manifest.json cannot be read: {error}") from error
 
@@ -122,12 +125,18 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
         "kind": UpdateKind(fields["kind"]),
         "created_at": datetime.fromisoformat(fields["created_at"]),
         "config": ModelConfig(**fields["config"]),
-        "counts": Counts(**fields["counts"]),
+        "counts": Counts(**_known(Counts, fields["counts"])),
         "batch_offsets": tuple(PartitionOffset(**one) for one in fields["batch_offsets"]),
         "origin_offsets": tuple(PartitionOffset(**one) for one in fields["origin_offsets"]),
         "lineage": tuple(OffsetRange(**one) for one in fields["lineage"]),
         "files": {name: FileEntry(**one) for name, one in fields["files"].items()},
     }
+
+
+def _known(record: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Without what a later version may have added; the signature covers it all the same."""
+    names = {each.name for each in dataclass_fields(record)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def sha256_hex(data: bytes) -> str:

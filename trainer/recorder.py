@@ -27,6 +27,7 @@ from fixstream.trainer.checkpoint import (
     checkpoint_name,
 )
 from fixstream.trainer.metrics import CHECKPOINT_SECONDS, CHECKPOINTS, VERSION
+from fixstream.trainer.update_log import Superseded
 from fixstream.trainer.updates import update_of
 
 log = structlog.get_logger(__name__)
@@ -41,10 +42,12 @@ class Recorded:
     manifest: Manifest
     stored: StoredCheckpoint | None
     failure: str | None = None
+    is_superseded: bool = False
+    """Somebody else has taken over the log of updates: this one was not published."""
 
 
 class Publish(Protocol):
-    """Publishes one update and returns when it has arrived; raises RetryLater."""
+    """Publishes one update and returns when it has arrived; raises RetryLater or Superseded."""
 
     def __call__(self, update: ModelUpdate) -> None: ...
 
@@ -101,6 +104,8 @@ class CheckpointRecorder:
     def _run(self, manifest: Manifest, content: Content, in_use: Collection[int]) -> None:
         try:
             self._recorded = self._record(manifest, content, in_use)
+        except Superseded as error:
+            self._recorded = Recorded(manifest, None, str(error), is_superseded=True)
         except Exception as error:  # The training thread has to learn of it, whatever it was.
             log.exception("checkpoint failed", model_version=manifest.version)
             CHECKPOINTS.labels("failed").inc()

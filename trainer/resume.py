@@ -2,7 +2,9 @@
 
 - The newest checkpoint that verifies is taken up. One that does not is passed over with a warning;
   the older one's manifest has the offsets that belong to its weights, so nothing is trained twice.
-- A rollback that was published after the newest checkpoint wins: its artifact is taken up.
+- What a rollback went back to before is abandoned: it is never taken up again.
+- A checkpoint whose version another update has taken (an operator's, while it was written) counts
+  for nothing, and is deleted.
 - A checkpoint above the newest update was stored, but its update was swallowed by a crash: it is
   published now, as it would have been then.
 """
@@ -14,7 +16,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.trainer.checkpoint import (
     OPTIMIZER,
@@ -58,7 +59,7 @@ def resume(
         ArtifactRejected: checkpoints are there but none can be used; starting from nothing would
             silently forget everything, so a person has to decide.
     """
-    names = store.names()
+    names = _genuine(store, trusted, history)
     newest_version = max([history.newest_version, *(version_of(name) for name in names)])
     checkpoint = _restored(_candidates(names, history), store, trusted, learner)
     if checkpoint is None:
@@ -80,17 +81,34 @@ def resume(
 
 def _candidates(names: Sequence[str], history: UpdateHistory) -> list[str]:
     """Names in the order in which they are to be tried."""
-    newest_first = sorted(names, reverse=True)
-    update = history.in_use
-    is_rolled_back = update is not None and update.kind is UpdateKind.ROLLED_BACK
-    if update is None or not is_rolled_back:
-        return newest_first
-    if names and version_of(newest_first[0]) > update.version:
-        return newest_first
-    target = [name for name in newest_first if name == update.artifact_uri]
-    # What is newer than the target is what the rollback wants to get rid of.
-    older = [name for name in newest_first if name < update.artifact_uri]
-    return [*target, *older]
+    in_force = history.in_force()
+    return [
+        name
+        for name in sorted(names, reverse=True)
+        if version_of(name) in in_force or history.of_version(version_of(name)) is None
+    ]
+
+
+def _genuine(store: CheckpointStore, trusted: TrustedKeys, history: UpdateHistory) -> list[str]:
+    """The store's checkpoints, but for those whose version belongs to another update."""
+    names = store.names()
+    void = [name for name in names if _is_void(store, trusted, history, name)]
+    if void:
+        log.warning("checkpoints whose version was taken are deleted", checkpoints=void)
+        store.delete(void)
+    return [name for name in names if name not in void]
+
+
+def _is_void(
+    store: CheckpointStore, trusted: TrustedKeys, history: UpdateHistory, name: str
+) -> bool:
+    update = history.of_version(version_of(name))
+    if update is None:
+        return False
+    try:
+        return stored_checkpoint(store, name, trusted).manifest_sha256 != update.manifest_sha256
+    except ArtifactRejected:
+        return False  # It will be passed over, with the reason, when its turn comes.
 
 
 def _restored(

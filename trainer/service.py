@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -20,18 +20,21 @@ from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.topics_admin import wait_until_ready
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import Misconfigured
-from fixstream.schemas.topics import MODEL_UPDATES
-from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey
+from fixstream.schemas.records import OffsetRange
+from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey, TrustedKeys
 from fixstream.trainer.dead_letters import DeadLetters
 from fixstream.trainer.intake import BatchIntake
 from fixstream.trainer.learner import Learner, LearnerConfig
+from fixstream.trainer.lease import LeaseLost, TrainerLease
 from fixstream.trainer.ledger import Ledger
 from fixstream.trainer.precision import measure_precision
 from fixstream.trainer.recorder import CheckpointRecorder
-from fixstream.trainer.resume import resume
+from fixstream.trainer.resume import Resumption, resume
 from fixstream.trainer.settings import LearningSettings, TrainerSettings
 from fixstream.trainer.training import LoopConfig, TrainingLoop
-from fixstream.trainer.updates import publish_update, read_history, update_of
+from fixstream.trainer.update_log import Superseded, UpdateLog
+from fixstream.trainer.update_watch import UpdateWatch
+from fixstream.trainer.updates import read_history, update_of
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +75,18 @@ def run(
         service.train(stop)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What outlasts a single tenure."""
+
+    config: LearnerConfig
+    store: FolderCheckpointStore
+    key: SigningKey
+    trusted: TrustedKeys
+    codec: Codec
+    watch: UpdateWatch
+
+
 class TrainerService:
     """One training process: from the newest checkpoint to the last one."""
 
@@ -109,35 +124,66 @@ class TrainerService:
             Stop: it cannot go on; the message says why.
         """
         wait_until_ready(self._kafka, _READY_TIMEOUT_S)
-        codec = make_codec(self._kafka)
-        learner = Learner(learner_config(self._settings, self._learning))
+        settings, kafka = self._settings, self._kafka
+        config = learner_config(settings, self._learning)
         log.info(
             "trainer starts",
-            precision=learner.config.precision.value,
+            precision=config.precision.value,
             num_threads=torch.get_num_threads(),
         )
-        with ExitStack() as stack:
-            self._open(stack, codec, learner, stop)
-
-    def _open(self, stack: ExitStack, codec: Codec, learner: Learner, stop: StopSignal) -> None:
-        settings, kafka = self._settings, self._kafka
         key_path = signing_key_path(settings, self._learning)
         key = SigningKey.load_or_create(key_path)
         store = FolderCheckpointStore(self._learning.checkpoint_dir)
-        stack.enter_context(store.exclusively())
-        store.clear_unfinished()
+        with ExitStack() as stack:
+            holder_id = stack.enter_context(store.exclusively())
+            store.clear_unfinished()
+            lease = stack.enter_context(
+                TrainerLease(kafka, settings.model, settings.lease_wait_s, holder_id)
+            )
+            codec = make_codec(kafka)
+            trusted = key.trusting(beside=key_path.parent)
+            updates = UpdateLog(kafka, codec, settings.model, self._clock)
+            watch = UpdateWatch(lease, updates, codec, settings.model, trusted)
+            parts = _Parts(config, store, key, trusted, codec, watch)
+            while not stop.is_set():
+                self._tenure(parts, stop)
+
+    def _tenure(self, parts: _Parts, stop: StopSignal) -> None:
+        """Learns until it is asked to stop, or until somebody else appends to the updates."""
+        try:
+            history = parts.watch.begin(
+                lambda trusted: read_history(
+                    self._kafka, parts.codec, self._settings.model, trusted
+                )
+            )
+            learner = Learner(parts.config)
+            resumption = resume(parts.store, parts.trusted, history, learner)
+            if resumption.unpublished is not None:
+                parts.watch.publish(update_of(resumption.unpublished, parts.key))
+            with ExitStack() as stack:
+                self._learn(stack, parts, learner, resumption, history.blocked, stop)
+        except Superseded as error:
+            parts.watch.check_lease()
+            log.warning("an update that is not ours: taking up again", reason=str(error))
+
+    def _learn(
+        self,
+        stack: ExitStack,
+        parts: _Parts,
+        learner: Learner,
+        resumption: Resumption,
+        blocked: tuple[OffsetRange, ...],
+        stop: StopSignal,
+    ) -> None:
+        settings, kafka = self._settings, self._kafka
         publisher = RecordPublisher(
-            make_producer(kafka), codec, ce_source="fixstream/trainer", clock=self._clock
+            make_producer(kafka), parts.codec, ce_source="fixstream/trainer", clock=self._clock
         )
-        publish = partial(publish_update, publisher, kafka.topic(MODEL_UPDATES))
-        trusted = key.trusting(beside=key_path.parent)
-        history = read_history(kafka, codec, settings.model, trusted)
-        resumption = resume(store, trusted, history, learner)
-        if resumption.unpublished is not None:
-            publish(update_of(resumption.unpublished, key))
-        ledger = Ledger(resumption.position, accept_gaps=settings.accept_gaps)
+        ledger = Ledger(resumption.position, accept_gaps=settings.accept_gaps, blocked=blocked)
         dead_letters = DeadLetters(publisher, kafka, self._clock)
-        recorder = CheckpointRecorder(store, key, publish, settings.checkpoints_kept)
+        recorder = CheckpointRecorder(
+            parts.store, parts.key, parts.watch.publish, settings.checkpoints_kept
+        )
         stack.callback(recorder.close)
         loop = TrainingLoop(
             learner,
@@ -148,19 +194,25 @@ class TrainerService:
             loop_config(settings, self._learning),
         )
         loop.begin(resumption.start)
-        intake = stack.enter_context(BatchIntake(kafka, codec, ledger, dead_letters))
+        intake = stack.enter_context(BatchIntake(kafka, parts.codec, ledger, dead_letters))
         self._last_turn_s = self._clock.monotonic()
         self._loop = loop
         with _finishing(loop):
-            self._turn(loop, intake, ledger, stop)
+            self._turn(loop, intake, ledger, parts.watch, stop)
 
     def _turn(
-        self, loop: TrainingLoop, intake: BatchIntake, ledger: Ledger, stop: StopSignal
+        self,
+        loop: TrainingLoop,
+        intake: BatchIntake,
+        ledger: Ledger,
+        watch: UpdateWatch,
+        stop: StopSignal,
     ) -> None:
         max_waiting = self._settings.max_waiting_examples
         has_stepped = False
         while not stop.is_set():
             self._last_turn_s = self._clock.monotonic()
+            watch.look()
             if ledger.num_waiting < max_waiting:
                 intake.poll(0.0 if has_stepped else _POLL_S)
             has_stepped = loop.advance()
@@ -168,11 +220,18 @@ class TrainerService:
 
 @contextmanager
 def _finishing(loop: TrainingLoop) -> Iterator[None]:
-    """A last checkpoint, also when a gap stops the trainer: what was learnt was learnt."""
+    """A last checkpoint, also when a gap stops the trainer: what was learnt was learnt.
+
+    Not so when it is not ours to write any more.
+    """
     try:
         yield
-    finally:
+    except (Superseded, LeaseLost):
+        raise
+    except BaseException:
         loop.finish(_FINISH_TIMEOUT_S)
+        raise
+    loop.finish(_FINISH_TIMEOUT_S)
 
 
 def learner_config(settings: TrainerSettings, learning: LearningSettings) -> LearnerConfig:

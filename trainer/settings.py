@@ -97,6 +97,8 @@ class TrainerSettings(ServiceSettings):
     """Share of the new examples that may go to the validation set while it has room."""
     promotion_margin: float = Field(default=0.05, ge=0.0, le=1.0)
     """A head or class that surely fell by more than this part of its examples forbids promotion."""
+    lease_wait_s: float = Field(default=20.0, gt=0.0)
+    """How long to wait for another trainer's lease; a killed one's is free after ten seconds."""
     accept_gaps: bool = False
     """Go on after lost offsets instead of stopping; an operator sets it for one start."""
     max_waiting_examples: int = Field(default=4096, ge=1)

@@ -63,6 +63,25 @@ class SigningKey:
             )
         return key
 
+    @classmethod
+    def load(cls, path: Path) -> SigningKey:
+        """Reads a key that has to be there already: commands use the trainer's, they make none.
+
+        Raises:
+            Misconfigured: there is none, it may not be read, or it is no safe Ed25519 key.
+        """
+        try:
+            return cls(_read_private(path))
+        except FileNotFoundError:
+            raise Misconfigured(
+                f"no signing key at {path}: run this where the trainer runs, or set "
+                "FIXSTREAM_TRAINER_SIGNING_KEY to its file"
+            ) from None
+        except PermissionError:
+            raise Misconfigured(
+                f"the signing key {path} may not be read: run this as the trainer's user"
+            ) from None
+
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of a message."""
         return self._private.sign(message)

@@ -32,6 +32,7 @@ from fixstream.trainer.metrics import (
 )
 from fixstream.trainer.recorder import CheckpointRecorder, Recorded
 from fixstream.trainer.step import NonFiniteLoss
+from fixstream.trainer.update_log import Superseded
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +98,7 @@ class TrainingLoop:
         self._last_checkpoint_s = clock.monotonic()
         self._last_recorded = self._stored = Counts()
         self._mean_loss: float | None = None
-        self._skipped_before = 0
+        self._skipped_before = self._blocked_before = 0
         self._has_failed = False
 
     @property
@@ -115,6 +116,7 @@ class TrainingLoop:
         self._start = start
         self._counts = self._last_recorded = self._stored = start.counts
         self._skipped_before = start.counts.skipped
+        self._blocked_before = start.counts.blocked
         VERSION.set(start.next_version - 1)
 
     def advance(self) -> bool:
@@ -229,6 +231,7 @@ class TrainingLoop:
             self._counts,
             held_out=self._counts.held_out + num_held_out,
             skipped=self._skipped_before + self._ledger.num_skipped,
+            blocked=self._blocked_before + self._ledger.num_blocked,
         )
         EXAMPLES.labels("held_out").inc(num_held_out)
         return fresh
@@ -262,6 +265,8 @@ class TrainingLoop:
     def _settle(self, recorded: Recorded) -> None:
         candidate, self._candidate = self._candidate, None
         assert candidate is not None, "a checkpoint ended that was never begun"
+        if recorded.is_superseded:
+            raise Superseded(recorded.failure or "")
         if recorded.stored is None:
             # Everything stays as it was: the next one will cover what this one would have.
             self._last_recorded = self._stored

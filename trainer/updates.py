@@ -1,4 +1,4 @@
-"""The topic of model updates: what was published so far, and publishing what comes next.
+"""The topic of model updates, as it reads: what was published, what is in use, what is blocked.
 
 An update is a function of its checkpoint's manifest. So whoever finds a checkpoint that no update
 names, after a crash between the two, publishes the very update that the crash swallowed.
@@ -6,140 +6,171 @@ names, after a crash between the two, publishes the very update that the crash s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message, TopicPartition
 
-from fixstream.runtime.kafka import RecordPublisher, consume_batch, decode_message, make_consumer
+from fixstream.runtime.kafka import consume_batch, decode_message, make_consumer
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import begin_offsets, end_offsets
 from fixstream.schemas.codec import Codec
+from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected, BrokerUnavailable, DeadLetter
-from fixstream.schemas.records import ModelUpdate
+from fixstream.schemas.records import ModelUpdate, OffsetRange
 from fixstream.schemas.topics import MODEL_UPDATES
-from fixstream.trainer.checkpoint import SigningKey, StoredCheckpoint, TrustedKeys
+from fixstream.trainer.checkpoint import SigningKey, StoredCheckpoint, TrustedKeys, version_of
 
 log = structlog.get_logger(__name__)
 
 _READ_TIMEOUT_S = 10.0
-_FLUSH_TIMEOUT_S = 30.0
+_POLL_S = 0.1
+_CHUNK = 500
+_PARTITION = 0
+_BLOCKING = (UpdateKind.ROLLED_BACK, UpdateKind.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateHistory:
-    """What stands on the topic about one model."""
+    """What stands on the topic about one model: the genuine updates, versions growing."""
 
-    newest: ModelUpdate | None = None
-    in_use: ModelUpdate | None = None
-    """The newest update that put a checkpoint into use."""
+    updates: tuple[ModelUpdate, ...] = ()
+
+    @property
+    def newest(self) -> ModelUpdate | None:
+        """The last one."""
+        return self.updates[-1] if self.updates else None
 
     @property
     def newest_version(self) -> int:
         """0 before the first update."""
-        return self.newest.version if self.newest else 0
+        return self.updates[-1].version if self.updates else 0
+
+    @property
+    def in_use(self) -> ModelUpdate | None:
+        """The newest update that put a checkpoint into use."""
+        return next((one for one in reversed(self.updates) if one.kind.is_servable), None)
+
+    @property
+    def blocked(self) -> tuple[OffsetRange, ...]:
+        """The ranges that may not be learnt from."""
+        newest = next((one for one in reversed(self.updates) if one.kind in _BLOCKING), None)
+        return newest.blocked if newest else ()
+
+    def of_version(self, version: int) -> ModelUpdate | None:
+        """The update with this version."""
+        return next((one for one in self.updates if one.version == version), None)
+
+    def in_force(self) -> frozenset[int]:
+        """The versions that the newest one descends from, itself included.
+
+        A rollback descends from the checkpoint that it goes back to: what lies between the two is
+        abandoned, unless a later one goes back to that.
+        """
+        by_version = {one.version: one for one in self.updates}
+        found: set[int] = set()
+        version: int | None = self.newest_version
+        while version is not None and version in by_version:
+            found.add(version)
+            update = by_version[version]
+            is_rollback = update.kind is UpdateKind.ROLLED_BACK
+            version = version_of(update.artifact_uri) if is_rollback else update.parent
+        return frozenset(found)
+
+    def with_update(self, update: ModelUpdate, model: str, trusted: TrustedKeys) -> UpdateHistory:
+        """The history with one more update, if it is a genuine one about this model.
+
+        One that nobody trusted signed is passed over, for a forged one could push the version on,
+        or order a rollback.
+        """
+        if update.model != model or update.version <= self.newest_version:
+            return self
+        try:
+            trusted.verify_update(update)
+            if update.kind is UpdateKind.ROLLED_BACK:
+                version_of(update.artifact_uri)
+        except (ArtifactRejected, ValueError) as error:
+            log.warning("update passed over", model_version=update.version, reason=str(error))
+            return self
+        return replace(self, updates=(*self.updates, update))
 
 
 def update_of(stored: StoredCheckpoint, key: SigningKey) -> ModelUpdate:
     """The signed update about a checkpoint."""
+    return key.sign_update(statement_about(stored))
+
+
+def statement_about(stored: StoredCheckpoint) -> ModelUpdate:
+    """The update about a checkpoint, not signed yet."""
     manifest = stored.manifest
     counts = manifest.counts
-    return key.sign_update(
-        ModelUpdate(
-            model=manifest.model,
-            version=manifest.version,
-            parent=manifest.parent,
-            kind=manifest.kind,
-            artifact_uri=stored.name,
-            manifest_sha256=stored.manifest_sha256,
-            size_bytes=manifest.size_bytes,
-            metrics={
-                **manifest.metrics,
-                "steps": float(counts.steps),
-                "examples_trained": float(counts.trained),
-                "examples_held_out": float(counts.held_out),
-            },
-            lineage=manifest.lineage,
-            examples_seen=counts.seen,
-            created_at=manifest.created_at,
-            key_id="",
-            signature=b"",
-            reason=manifest.reason,
-        )
+    return ModelUpdate(
+        model=manifest.model,
+        version=manifest.version,
+        parent=manifest.parent,
+        kind=manifest.kind,
+        artifact_uri=stored.name,
+        manifest_sha256=stored.manifest_sha256,
+        size_bytes=manifest.size_bytes,
+        metrics={
+            **manifest.metrics,
+            "steps": float(counts.steps),
+            "examples_trained": float(counts.trained),
+            "examples_held_out": float(counts.held_out),
+        },
+        lineage=manifest.lineage,
+        examples_seen=counts.seen,
+        created_at=manifest.created_at,
+        key_id="",
+        signature=b"",
+        reason=manifest.reason,
     )
 
 
 def read_history(
     kafka: KafkaSettings, codec: Codec, model: str, trusted: TrustedKeys
 ) -> UpdateHistory:
-    """Reads the topic from its begin to its present end; updates that nobody trusted signed are
-    passed over, for a forged one could push the version on, or order a rollback.
+    """Reads the topic from its begin to its present end.
 
     Raises:
         BrokerUnavailable: the topic could not be read to its end in time.
     """
     topic = kafka.topic(MODEL_UPDATES)
-    ends = end_offsets(kafka, [topic])
-    begins = begin_offsets(kafka, [topic])
+    end = end_offsets(kafka, [topic])[topic, _PARTITION]
+    begin = begin_offsets(kafka, [topic])[topic, _PARTITION]
     history = UpdateHistory()
-    for (_, partition), end in sorted(ends.items()):
-        if end > begins[topic, partition]:
-            for update in _read_partition(kafka, codec, (partition, end)):
-                history = _added(history, update, model, trusted)
+    for update in _read(kafka, codec, begin, end):
+        history = history.with_update(update, model, trusted)
     return history
 
 
-def publish_update(publisher: RecordPublisher, topic: str, update: ModelUpdate) -> None:
-    """Publishes an update and waits until it has arrived.
-
-    Raises:
-        RetryLater: it did not arrive in time; sending it again is harmless.
-    """
-    publisher.publish(topic, update.model, update)
-    publisher.flush(_FLUSH_TIMEOUT_S)
-    log.info(
-        "update published",
-        model_version=update.version,
-        kind=update.kind.value,
-        reason=update.reason,
-        examples_seen=update.examples_seen,
-    )
+def updates_in(messages: list[Message], codec: Codec) -> Iterator[ModelUpdate]:
+    """The updates that messages hold; what is none is passed over with a warning."""
+    for message in messages:
+        try:
+            yield decode_message(message, codec, ModelUpdate)
+        except DeadLetter as error:
+            log.warning("unreadable update", offset=message.offset(), reason=str(error))
 
 
-def _read_partition(
-    kafka: KafkaSettings, codec: Codec, until: tuple[int, int]
-) -> Iterator[ModelUpdate]:
-    partition, end = until
+def _read(kafka: KafkaSettings, codec: Codec, begin: int, end: int) -> Iterator[ModelUpdate]:
     topic = kafka.topic(MODEL_UPDATES)
     consumer = make_consumer(kafka, "trainer-updates")
+    place = TopicPartition(topic, _PARTITION, begin)
+    position = begin
+    deadline = time.monotonic() + _READ_TIMEOUT_S
     try:
-        consumer.assign([TopicPartition(topic, partition, 0)])
-        while True:
-            messages = consume_batch(consumer, 500, _READ_TIMEOUT_S)
-            if not messages:
+        consumer.assign([place])
+        while position < end:
+            messages = consume_batch(consumer, _CHUNK, _POLL_S)
+            yield from updates_in(messages, codec)
+            # The position, not the last message: transactions leave marks that nobody is given.
+            before, position = position, max(position, consumer.position([place])[0].offset)
+            if position > before:
+                deadline = time.monotonic() + _READ_TIMEOUT_S
+            elif time.monotonic() > deadline:
                 raise BrokerUnavailable(f"{topic} could not be read to its end")
-            for message in messages:
-                try:
-                    yield decode_message(message, codec, ModelUpdate)
-                except DeadLetter as error:
-                    log.warning("unreadable update", offset=message.offset(), reason=str(error))
-            last = messages[-1].offset()
-            assert last is not None
-            if last + 1 >= end:
-                return
     finally:
         consumer.close()
-
-
-def _added(
-    history: UpdateHistory, update: ModelUpdate, model: str, trusted: TrustedKeys
-) -> UpdateHistory:
-    if update.model != model or update.version <= history.newest_version:
-        return history
-    try:
-        trusted.verify_update(update)
-    except ArtifactRejected as error:
-        log.warning("update passed over", model_version=update.version, reason=str(error))
-        return history
-    return UpdateHistory(update, update if update.kind.is_servable else history.in_use)

@@ -20,70 +20,29 @@ from fixstream.runtime.topics_admin import apply_topics
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import FixstreamError, OffsetGap
-from fixstream.schemas.records import ModelUpdate, TrainingBatch
+from fixstream.schemas.records import ModelUpdate
 from fixstream.schemas.topics import MODEL_UPDATES, TRAINING_BATCHES
 from fixstream.trainer.checkpoint import (
     FolderCheckpointStore,
-    Manifest,
     SigningKey,
     TrustedKeys,
     open_update,
-    stored_checkpoint,
 )
 from fixstream.trainer.model import ErrorText, TrainedModel
-from fixstream.trainer.service import LearningSettings, TrainerSettings, run
+from fixstream.trainer.service import run
 from fixstream.trainer.updates import UpdateHistory, read_history
 from support.deadlines import eventually
 from support.kafka import Kafka
+from support.trainer_service import SETTINGS, learning, newest_manifest, send
 from support.training import TINY_ENVIRONMENT, training_batch
 
 pytestmark = pytest.mark.kafka
-
-
-def learning(folder: Path) -> LearningSettings:
-    return LearningSettings(
-        checkpoint_dir=folder,
-        vocab_size=1000,
-        embedding_dim=16,
-        hidden_dim=32,
-        num_heads=2,
-        num_layers=2,
-        max_sequence_length=64,
-        learning_batch_size=8,
-    )
-
-
-SETTINGS = TrainerSettings(
-    metrics_port=0,
-    checkpoint_every_steps=3,
-    checkpoint_interval_s=0.5,
-    step_wait_s=0.05,
-    niceness=0,
-    num_threads=1,
-    wide_buckets=1024,
-)
-
-
-def send(kafka: Kafka, *batches: TrainingBatch) -> None:
-    publisher = RecordPublisher(make_producer(kafka.settings), Codec(), ce_source="test")
-    for batch in batches:
-        key = f"{batch.origin.topic}-{batch.origin.partition}"
-        publisher.publish(kafka.settings.topic(TRAINING_BATCHES), key, batch)
-    publisher.flush(10.0)
 
 
 def history(kafka: Kafka, folder: Path) -> UpdateHistory:
     return read_history(
         kafka.settings, Codec(), "error-learning", TrustedKeys.load(folder / "keys")
     )
-
-
-def newest_manifest(folder: Path) -> Manifest | None:
-    store = FolderCheckpointStore(folder)
-    names = store.names()
-    if not names:
-        return None
-    return stored_checkpoint(store, names[-1], TrustedKeys.load(folder / "keys")).manifest
 
 
 @contextmanager
