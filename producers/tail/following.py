@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 
 _HEAD_BYTES: Final = 256
 _COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz", ".zst"})
+_TAIL_BYTES: Final = 128
+_NUMBERED: Final = re.compile(r"[-_.](?:\d[\w.:+-]*|old|bak|prev|copy)")
+_DATED: Final = re.compile(r"[-_.]\d[\d_.:TZ-]*")
 _MAX_LINE_BYTES: Final = 1024 * 1024
 _READ_BYTES: Final = 1024 * 1024
 
@@ -34,6 +38,19 @@ class Position:
     offset: int
     head: str
     head_bytes: int
+    tail: str = ""
+    """A hash of the last bytes before `offset`: files that begin alike differ there."""
+    read_to: int = 0
+    """Up to where lines were read; those between `offset` and here were published already, but for
+    those of streams in `open_at`."""
+    open_at: Mapping[str, int] = field(default_factory=dict)
+    """Where the record begins that is not complete yet, by stream."""
+
+    def is_published(self, stream: str, first_byte: int) -> bool:
+        """Whether a line that is read again was a part of what was published."""
+        if first_byte >= self.read_to:
+            return False
+        return first_byte < self.open_at.get(stream, self.read_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +65,57 @@ class RawLine:
 class OpenLog:
     """One file that is being read; it stays the same file when it is renamed."""
 
-    def __init__(self, file: BinaryIO, offset: int) -> None:
+    def __init__(self, file: BinaryIO, offset: int, resumed: Position | None = None) -> None:
         self._file = file
-        self._inode = os.fstat(file.fileno()).st_ino
+        self.inode = os.fstat(file.fileno()).st_ino
+        self.resumed = resumed
+        """Where an earlier process was in this file."""
         self._offset = offset
         self._rest = b""
         self._known_head = self._head(_HEAD_BYTES)
+        self._known_tail = _tail_of(file, offset)
 
     @property
     def key(self) -> str:
         """What stays the same when the file is renamed or grows, and differs in another file."""
         first_line = self._head(_HEAD_BYTES).split(b"\n", 1)[0]
-        return f"{self._inode}-{_hash(first_line)}"
+        return f"{self.inode}-{_hash(first_line)}"
 
-    def position(self, offset: int | None = None) -> Position:
-        """Where a new process should go on: at `offset`, or after the last line that was given."""
+    @property
+    def num_pending(self) -> int:
+        """Bytes of a line that has no end yet."""
+        return len(self._rest)
+
+    def position(self, open_at: Mapping[str, int] | None = None) -> Position:
+        """Where a new process should go on: at the first of the open records, or after all lines.
+
+        Args:
+            open_at: Where the records begin that are not complete yet, by stream.
+        """
         head = self._head(_HEAD_BYTES)
-        offset = self._offset if offset is None else offset
-        return Position(self._inode, offset, _hash(head), len(head))
+        open_at = open_at or {}
+        offset = min([self._offset, *open_at.values()])
+        tail = _hash(_tail_of(self._file, offset))
+        return Position(
+            self.inode, offset, _hash(head), len(head), tail, self._offset, dict(open_at)
+        )
+
+    def copies(self, path: Path) -> list[OpenLog]:
+        """What `copytruncate` kept of this file, at the place up to which it was read, or none."""
+        known = Position(
+            inode=self.inode,
+            offset=self._offset,
+            head=_hash(self._known_head),
+            head_bytes=len(self._known_head),
+            tail=_hash(self._known_tail),
+        )
+        found = next((copy for copy in _rotations(path) if _is_a_copy(copy, known)), None)
+        return [] if found is None else [OpenLog(found.open("rb"), self._offset)]
 
     def was_replaced_at(self, path: Path) -> bool:
         """Whether the path names another file by now; one that is only gone may come back."""
         try:
-            return path.stat().st_ino != self._inode
+            return path.stat().st_ino != self.inode
         except OSError:
             return False
 
@@ -79,8 +124,10 @@ class OpenLog:
         if os.fstat(self._file.fileno()).st_size < self._offset + len(self._rest):
             return True
         head = self._head(_HEAD_BYTES)
-        known, self._known_head = self._known_head, head
-        return not head.startswith(known)
+        if not head.startswith(self._known_head):
+            return True
+        self._known_head = head
+        return False
 
     def lines(self) -> Iterator[RawLine]:
         """The complete lines that are there now."""
@@ -111,7 +158,14 @@ class OpenLog:
     def _given(self, piece: bytes, num_bytes: int) -> RawLine:
         first_byte = self._offset
         self._offset += num_bytes
-        return RawLine(piece.rstrip(b"\r").decode("utf-8", "replace"), first_byte, self._offset)
+        self._known_tail = (self._known_tail + piece + b"\n"[: num_bytes - len(piece)])[
+            -_TAIL_BYTES:
+        ]
+        if not first_byte:
+            piece = piece.removeprefix(b"\xef\xbb\xbf")
+        # Who writes on at an old place of an emptied file leaves a hole of NUL bytes before it.
+        text = piece.lstrip(b"\0").rstrip(b"\r").decode("utf-8", "replace")
+        return RawLine(text, first_byte, self._offset)
 
     def _head(self, num_bytes: int) -> bytes:
         self._file.seek(0)
@@ -146,7 +200,7 @@ def open_log(path: Path, saved: Position | None, *, from_end: bool = False) -> l
     except OSError as error:
         raise Misconfigured(f"{path}: {error.strerror}") from None
     end = os.fstat(file.fileno()).st_size if from_end and saved is None else 0
-    logs.append(OpenLog(file, saved.offset if saved else end))
+    logs.append(OpenLog(file, saved.offset if saved else end, saved))
     return logs
 
 
@@ -160,35 +214,70 @@ def successors(path: Path, ended: OpenLog) -> list[OpenLog]:
 
 def _rotated_since(path: Path, saved: Position) -> list[OpenLog]:
     """The file of the position, and those that were rotated away after it; oldest first."""
-    siblings = [
-        sibling
-        for sibling in path.parent.glob(f"{path.name}*")
-        if sibling != path and sibling.suffix not in _COMPRESSED and sibling.is_file()
-    ]
-    own = next((sibling for sibling in siblings if _is_the_saved(sibling, saved)), None)
-    own = own or next((sibling for sibling in siblings if _is_a_copy(sibling, saved)), None)
+    rotations = _rotations(path)
+    # The file itself may have got any name, in its folder; what came after it has one of the usual.
+    own = next((other for other in _neighbours(path) if _is_the_saved(other, saved)), None)
+    own = own or next((other for other in rotations if _is_a_copy(other, saved)), None)
     if own is None:
         return []
     written_at = own.stat().st_mtime_ns
     later = sorted(
-        (sibling.stat().st_mtime_ns, sibling)
-        for sibling in siblings
-        if sibling != own and sibling.stat().st_mtime_ns >= written_at
+        (other.stat().st_mtime_ns, other)
+        for other in rotations
+        if other != own and other.stat().st_mtime_ns >= written_at
     )
     return [
-        OpenLog(own.open("rb"), saved.offset),
-        *(OpenLog(sibling.open("rb"), 0) for _, sibling in later),
+        OpenLog(own.open("rb"), saved.offset, saved),
+        *(OpenLog(other.open("rb"), 0) for _, other in later),
+    ]
+
+
+def is_rotation_of(path: Path, name: str) -> bool:
+    """Whether the path is named as loggers and logrotate name what they move away from `name`."""
+    if path.name.startswith(name) and _NUMBERED.fullmatch(path.name[len(name) :]):
+        return True
+    stem, dot, ending = name.rpartition(".")
+    if not dot or not path.name.startswith(stem) or not path.name.endswith(f".{ending}"):
+        return False
+    # app-2026-11-22.0.log of app.log
+    middle = path.name[len(stem) : -len(ending) - 1]
+    return _DATED.fullmatch(middle) is not None
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the file's name says that it is compressed; such a one is never read."""
+    return path.suffix in _COMPRESSED
+
+
+def _rotations(path: Path) -> list[Path]:
+    name, target = path.name, path.resolve().name
+    return [
+        other
+        for other in _neighbours(path)
+        if is_rotation_of(other, name) or is_rotation_of(other, target)
+    ]
+
+
+def _neighbours(path: Path) -> list[Path]:
+    """The other plain files beside the path, and beside what it links to."""
+    folders = dict.fromkeys((path.parent, path.resolve().parent))
+    return [
+        other
+        for folder in folders
+        if folder.is_dir()
+        for other in sorted(folder.iterdir())
+        if other != path and not is_compressed(other) and other.is_file()
     ]
 
 
 def _is_a_copy(path: Path, saved: Position) -> bool:
-    """Whether this is what `copytruncate` kept; short heads could be anything's."""
-    if saved.head_bytes < _HEAD_BYTES:
+    """Whether this is what `copytruncate` kept; without much to compare it could be anything's."""
+    if not saved.tail and saved.head_bytes < _HEAD_BYTES:
         return False
     try:
         with path.open("rb") as file:
             is_long_enough = os.fstat(file.fileno()).st_size >= saved.offset
-            return is_long_enough and _hash(file.read(saved.head_bytes)) == saved.head
+            return is_long_enough and _is_alike(file, saved)
     except OSError:
         return False
 
@@ -198,9 +287,21 @@ def _is_the_saved(path: Path, saved: Position) -> bool:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             is_same = status.st_ino == saved.inode and status.st_size >= saved.offset
-            return is_same and _hash(file.read(saved.head_bytes)) == saved.head
+            return is_same and _is_alike(file, saved)
     except OSError:
         return False
+
+
+def _is_alike(file: BinaryIO, saved: Position) -> bool:
+    if _hash(file.read(saved.head_bytes)) != saved.head:
+        return False
+    return not saved.tail or _hash(_tail_of(file, saved.offset)) == saved.tail
+
+
+def _tail_of(file: BinaryIO, offset: int) -> bytes:
+    begins = max(0, offset - _TAIL_BYTES)
+    file.seek(begins)
+    return file.read(offset - begins)
 
 
 def _hash(head: bytes) -> str:

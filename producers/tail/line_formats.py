@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-_MAX_ATTRIBUTES: Final = 20
-_MAX_VALUE_CHARS: Final = 500
+from fixstream.producers.tail.line_fields import read_fields, tells_level_and_message
 
 _LEVELS: Final = {
     **dict.fromkeys(("trace", "debug", "verbose", "fine", "finer", "finest", "d", "v"), "debug"),
     **dict.fromkeys(("info", "information", "notice", "informational", "config", "i"), "info"),
+    **dict.fromkeys(("default", "log"), "info"),
     **dict.fromkeys(("warn", "warning", "w"), "warning"),
     **dict.fromkeys(("error", "err", "eror", "severe", "e"), "error"),
     **dict.fromkeys(("fatal", "crit", "critical", "alert", "dpanic", "panic", "f"), "critical"),
@@ -31,17 +31,27 @@ _SYSLOG_LEVELS: Final = tuple(
     "emergency critical critical error warning info info debug".split()  # noqa: SIM905
 )
 _BUNYAN_LEVELS: Final = {10: "debug", 20: "debug", 30: "info", 40: "warning", 50: "error"}
+"""Of bunyan and pino; 60 and above is fatal."""
+_MONOLOG_LEVELS: Final = dict(
+    zip(
+        (100, 200, 300, 400, 500, 550, 600),
+        "debug info warning error critical critical emergency".split(),  # noqa: SIM905
+        strict=True,
+    )
+)
 
 _CRI = re.compile(
-    r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) (?:stdout|stderr) (?P<tag>[FP])(?: |$)"
+    r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)) (?P<stream>stdout|stderr) "
+    r"(?P<tag>[FP])(?::[\w:]*)?(?: |$)"
 )
+_COMPOSE = re.compile(r"(?P<name>[\w.-]{1,80}[-_]\d{1,4}) +\| ")
 _RFC5424 = re.compile(
-    r"<(?P<priority>\d{1,3})>1 (?P<time>\S+) (?P<host>\S+) (?P<app>\S+) \S+ \S+ "
+    r"<(?P<priority>\d{1,3})>1 (?P<time>\S+) (?P<host>\S+) (?P<app>\S+) (?P<process>\S+) \S+ "
     r"(?:-|(?:\[(?:[^\]\\]|\\.)*\])+)(?: \ufeff?|$)"
 )
 _RFC3164 = re.compile(
     r"(?:<(?P<priority>\d{1,3})>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<host>[\w.:-]{1,255}) "
-    r"(?P<app>[\w./@-]{1,64})(?:\[\d{1,10}\])?: ?"
+    r"(?P<app>[\w./@-]{1,64})(?:\[(?P<process>\d{1,10})\])?: ?"
 )
 _LEVEL_WORD = (
     r"TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|ERR|SEVERE|CRIT(?:ICAL)?|FATAL|ALERT|PANIC|EMERG"
@@ -60,16 +70,6 @@ _LEVEL_FIRST = re.compile(rf"\[?(?P<level>{_LEVEL_WORD})\]?(?::| +-| {{1,4}}(?=\
 _ZONE_APART = re.compile(r" (Z$|[+-]\d\d:?\d\d$)")
 _KLOG = re.compile(r"(?P<level>[DIWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] ")
 _PAIR = re.compile(r'([A-Za-z_@][\w.@/-]{0,63})=("(?:[^"\\]|\\.)*"|[^\s"=]*)(?=\s|$)')
-
-_MESSAGE_KEYS = ("message", "msg", "event", "error.message", "short_message", "textPayload", "err")
-_LEVEL_KEYS = ("level", "severity", "levelname", "lvl", "log.level", "@level", "loglevel")
-_TIME_KEYS = ("time", "timestamp", "@timestamp", "ts", "t", "asctime", "datetime")
-_STACK_KEYS = (
-    *("stack_trace", "stacktrace", "exc_info", "exception", "error.stack_trace", "stack"),
-    *("error.stack", "traceback", "full_message"),
-)
-_TYPE_KEYS = ("error_type", "exception.type", "error.type", "exc_type", "exception_class")
-_NESTED = ("error", "err", "exception", "log", "jsonPayload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,8 @@ class LogLine:
     error_type: str | None = None
     stack_trace: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    stream: str = ""
+    """Which of several writers that share the file: a container's output, a process of syslog."""
 
 
 def read_line(text: str) -> LogLine:
@@ -97,7 +99,12 @@ def read_line(text: str) -> LogLine:
     wrapped = _container(text)
     if wrapped is not None:
         inner = read_line(wrapped.text)
-        return replace(inner, is_partial=wrapped.is_partial, time=inner.time or wrapped.time)
+        return replace(
+            inner,
+            is_partial=wrapped.is_partial,
+            time=inner.time or wrapped.time,
+            stream=wrapped.stream + inner.stream,
+        )
     if text.startswith("{"):
         structured = _json(text)
         if structured is not None:
@@ -110,8 +117,16 @@ def level_of(word: object) -> str | None:
     if isinstance(word, bool):
         return None
     if isinstance(word, int):
-        return _BUNYAN_LEVELS.get(word, "critical" if word >= 60 else None)
+        return _numbered(word)
     return _LEVELS.get(word.strip().lower()) if isinstance(word, str) else None
+
+
+def _numbered(level: int) -> str | None:
+    if 0 <= level < len(_SYSLOG_LEVELS):
+        return _SYSLOG_LEVELS[level]  # GELF and journald
+    if level >= 100:
+        return _MONOLOG_LEVELS.get(level // 100 * 100 if level < 500 else level)
+    return _BUNYAN_LEVELS.get(level // 10 * 10, "critical")
 
 
 def time_of(value: object) -> datetime | None:
@@ -141,14 +156,24 @@ def _container(text: str) -> LogLine | None:
     match = _CRI.match(text)
     if match is not None:
         is_partial = match["tag"] == "P"
-        return LogLine(text[match.end() :], is_partial=is_partial, time=time_of(match["time"]))
+        return LogLine(
+            text[match.end() :],
+            is_partial=is_partial,
+            time=time_of(match["time"]),
+            stream=match["stream"],
+        )
     if text.startswith('{"log":'):
         content = _object(text)
         log = content.get("log") if content else None
         if content and isinstance(log, str) and "stream" in content:
-            time = time_of(content.get("time"))
-            return LogLine(log.removesuffix("\n"), is_partial=not log.endswith("\n"), time=time)
-    return None
+            return LogLine(
+                log.removesuffix("\n"),
+                is_partial=not log.endswith("\n"),
+                time=time_of(content.get("time")),
+                stream=str(content["stream"]),
+            )
+    match = _COMPOSE.match(text)
+    return LogLine(text[match.end() :], stream=match["name"]) if match is not None else None
 
 
 def _syslog(text: str) -> LogLine | None:
@@ -161,8 +186,14 @@ def _syslog(text: str) -> LogLine | None:
     if level is None and found["priority"] is not None:
         level = _SYSLOG_LEVELS[int(found["priority"]) % 8]
     attributes = {**inner.attributes, "syslog.app": found["app"], "host.name": found["host"]}
-    time = inner.time or time_of(found.get("time"))
-    return replace(inner, level=level, time=time, attributes=attributes, is_wrapped=True)
+    return replace(
+        inner,
+        level=level,
+        time=inner.time or time_of(found.get("time")),
+        attributes=attributes,
+        is_wrapped=True,
+        stream=f"{found['host']} {found['app']} {found['process']}",
+    )
 
 
 def _plain(text: str) -> LogLine | None:
@@ -178,9 +209,7 @@ def _plain(text: str) -> LogLine | None:
 
 def _logfmt(text: str) -> LogLine | None:
     pairs = {key: _unquoted(value) for key, value in _PAIR.findall(text[:65_536])}
-    if not any(key in pairs for key in _LEVEL_KEYS) or not any(k in pairs for k in _MESSAGE_KEYS):
-        return None
-    return _structured(pairs)
+    return _structured(pairs) if tells_level_and_message(pairs) else None
 
 
 def _unquoted(value: str) -> str:
@@ -194,51 +223,25 @@ def _unquoted(value: str) -> str:
 
 def _json(text: str) -> LogLine | None:
     content = _object(text)
-    if content is None:
-        return None
-    flat = dict(content)
-    for key in _NESTED:
-        inner = content.get(key)
-        if isinstance(inner, dict):
-            flat.update({f"{key}.{name}": value for name, value in inner.items()})
-            if key == "jsonPayload":
-                flat.update(inner)
-    return _structured(flat)
+    return _structured(content) if content is not None else None
 
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
         content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 
 
 def _structured(content: Mapping[str, Any]) -> LogLine:
-    stack = _first_text(content, _STACK_KEYS)
-    message = _first_text(content, _MESSAGE_KEYS) or (stack or "").strip().split("\n")[-1]
-    known = {*_MESSAGE_KEYS, *_LEVEL_KEYS, *_TIME_KEYS, *_STACK_KEYS, *_TYPE_KEYS}
-    others = {
-        key: str(value)[:_MAX_VALUE_CHARS]
-        for key, value in content.items()
-        if key not in known and isinstance(value, str | int | float)
-    }
+    fields = read_fields(content)
     return LogLine(
-        message,
+        fields.message,
         begins=True,
-        level=next((level_of(content[key]) for key in _LEVEL_KEYS if key in content), None),
-        time=next((time_of(content[key]) for key in _TIME_KEYS if key in content), None),
-        error_type=_first_text(content, _TYPE_KEYS),
-        stack_trace=stack,
-        attributes=dict(list(others.items())[:_MAX_ATTRIBUTES]),
+        level=level_of(fields.level),
+        time=time_of(fields.time),
+        error_type=fields.error_type,
+        stack_trace=fields.stack_trace,
+        attributes=fields.others,
     )
-
-
-def _first_text(content: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
-    for key in keys:
-        value = content.get(key)
-        if isinstance(value, list) and value and all(isinstance(line, str) for line in value):
-            value = "\n".join(value)
-        if isinstance(value, str) and value.strip():
-            return value
-    return None

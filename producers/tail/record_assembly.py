@@ -8,6 +8,7 @@ of the trace stay together and others stand alone. Pure: no clock and no file.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,20 +16,23 @@ from fixstream.producers.tail.line_formats import LogLine
 
 MAX_LINES: Final = 2000
 MAX_CHARS: Final = 200_000
+MAX_STREAMS: Final = 64
 
 _TRACE_BEGINS = re.compile(
     r"(?:Traceback \(most recent call last\):|Exception in thread |Unhandled exception|panic: |"
-    r"fatal error: |thread '[^']*' panicked|Uncaught |PHP Fatal error|"
+    r"fatal error: |thread '[^']*' panicked|Uncaught |PHP Fatal error|==\d+==ERROR: |"
     r"(?:[a-zA-Z_$][\w$]{0,80}\.){1,20}[A-Z][\w$]{0,80}(?:Exception|Error|Throwable)(?::|$))"
 )
 _CONTINUES = re.compile(
     r"\s|$|Caused by: |Suppressed: |\.\.\. \d+ more|goroutine \d+ \[|created by |"
     r"The above exception was the direct cause|During handling of the above exception|"
+    r"Stack trace:|stack backtrace:|\[stacktrace\]|==\d+==|SUMMARY: |"
     r"at [\w$.<>]+\(|#\d+ |[\w./*()-]+\(.*\)$|note: "
 )
 _LOOKED_AT_CHARS: Final = 1000
 """Of a line: the patterns would take quadratic time on a hostile one."""
 _EXCEPTION_LINE = re.compile(r"[A-Za-z_$][\w.$]*(?::|$)")
+_MESSAGE_FOLLOWS = re.compile(r"thread '[^']*' (?:\(\d+\) )?panicked at .*:$")
 _CHAIN = ("The above exception was the direct cause", "During handling of the above exception")
 
 
@@ -56,6 +60,8 @@ class _Open:
     has_trace: bool = False
     awaits_exception: bool = False
     """Whether the line that names the exception is still to come, as in Python after the frames."""
+    awaits_message: bool = False
+    """Whether the next line is what the exception says, as in Rust behind the place."""
     is_after_chain: bool = False
     """Whether the last line with text announced another trace of the same chain."""
 
@@ -87,7 +93,7 @@ class RecordAssembler:
         return _closed(current)
 
     def _belongs(self, current: _Open, line: LogLine) -> bool:
-        if current.is_partial:
+        if current.is_partial or (current.awaits_message and not line.begins):
             return True
         is_full = len(current.lines) >= MAX_LINES or current.num_chars >= MAX_CHARS
         if line.begins or is_full:
@@ -116,8 +122,41 @@ class RecordAssembler:
             current.awaits_exception = True
         elif text and not text[0].isspace():
             current.awaits_exception = False
+        current.awaits_message = bool(_MESSAGE_FOLLOWS.match(text[:_LOOKED_AT_CHARS]))
         if text.strip():
             current.is_after_chain = text.startswith(_CHAIN)
+
+
+class StreamAssembler:
+    """A `RecordAssembler` for each stream of one file, such as a container's two outputs."""
+
+    def __init__(self) -> None:
+        self._streams: OrderedDict[str, RecordAssembler] = OrderedDict()
+
+    @property
+    def open_at(self) -> dict[str, int]:
+        """Where the records begin that are not complete yet, by stream."""
+        found = {name: one.first_open_byte for name, one in self._streams.items()}
+        return {name: first_byte for name, first_byte in found.items() if first_byte is not None}
+
+    def add(self, line: LogLine, first_byte: int, next_byte: int) -> list[LogRecord]:
+        """The records that this line completes."""
+        assembler = self._streams.get(line.stream)
+        if assembler is None:
+            assembler = self._streams[line.stream] = RecordAssembler()
+        self._streams.move_to_end(line.stream)
+        done = [assembler.add(line, first_byte, next_byte)]
+        if len(self._streams) > MAX_STREAMS:
+            _, oldest = self._streams.popitem(last=False)
+            done.append(oldest.finish())
+        return [record for record in done if record is not None]
+
+    def finish(self) -> list[LogRecord]:
+        """The records that are open, taken as complete, in the order of their beginnings."""
+        done = [assembler.finish() for assembler in self._streams.values()]
+        self._streams.clear()
+        found = [record for record in done if record is not None]
+        return sorted(found, key=lambda record: record.first_byte)
 
 
 def _may_have_logged_a_trace(current: _Open) -> bool:

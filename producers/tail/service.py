@@ -14,11 +14,18 @@ from typing import Protocol
 import structlog
 
 from fixstream.producers.publishing import FLUSH_TIMEOUT_S, Progress, Publisher, make_publisher
-from fixstream.producers.tail.following import OpenLog, Position, open_log, successors
+from fixstream.producers.tail.following import (
+    OpenLog,
+    Position,
+    RawLine,
+    open_log,
+    successors,
+)
 from fixstream.producers.tail.line_formats import read_line
 from fixstream.producers.tail.log_events import LogOrigin, event_from_record
+from fixstream.producers.tail.matching import PathPatterns, inode_of
 from fixstream.producers.tail.positions import PositionFile
-from fixstream.producers.tail.record_assembly import LogRecord, RecordAssembler
+from fixstream.producers.tail.record_assembly import LogRecord, StreamAssembler
 from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.errors import DeadLetter
@@ -47,6 +54,7 @@ class TailConfig:
     """What to follow, and in whose name."""
 
     paths: tuple[Path, ...]
+    """Files, or globs of files; what they match later is followed from then on."""
     service: str | None = None
     """None takes each file's name, without its endings."""
     environment: str = "production"
@@ -58,6 +66,18 @@ class TailConfig:
     poll_s: float = 0.25
     quiet_s: float = 1.0
     """A record is complete when its file was quiet for so long."""
+    line_quiet_s: float = 30.0
+    """A line without its end is whole when its file was quiet for so long."""
+    match_s: float = 2.0
+    """How often globs are matched against new files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """After how many seconds without a new byte something counts as complete."""
+
+    record_s: float
+    line_s: float
 
 
 class FollowedPath:
@@ -67,8 +87,9 @@ class FollowedPath:
         self._path = path
         self._origin = origin
         self._logs: list[OpenLog] = []
-        self._assembler = RecordAssembler()
+        self._assembler = StreamAssembler()
         self._quiet_since: float | None = None
+        self._num_pending = 0
 
     def open(self, saved: Position | None, *, from_end: bool) -> None:
         """Go on where an earlier process stopped."""
@@ -76,23 +97,28 @@ class FollowedPath:
 
     def position(self) -> Position | None:
         """Where to go on after a restart: before the record that is not complete."""
-        return self._logs[0].position(self._assembler.first_open_byte) if self._logs else None
+        return self._logs[0].position(self._assembler.open_at) if self._logs else None
 
-    def new_records(self, now_s: float, quiet_s: float) -> Iterator[tuple[LogRecord, LogOrigin]]:
+    @property
+    def inodes(self) -> set[int]:
+        """The files that are open."""
+        return {file.inode for file in self._logs}
+
+    def new_records(self, now_s: float, quiet: Quiet) -> Iterator[tuple[LogRecord, LogOrigin]]:
         """The records that are complete now; `now_s` is monotonic."""
         if not self._logs:
             self.open(None, from_end=False)
         while self._logs:
             current = self._logs[0]
             if current.was_truncated():
-                yield from self._finished(current)
-                current.close()
-                self._logs = open_log(self._path, None)
+                yield from self._emptied(current)
                 continue
             yield from self._read(current)
-            if not self._is_quiet(now_s, quiet_s):
+            if not self._is_quiet(current, now_s, quiet.record_s):
                 return
             if len(self._logs) == 1 and not current.was_replaced_at(self._path):
+                if self._is_quiet(current, now_s, quiet.line_s):
+                    yield from self._rest(current)
                 yield from self._finished(current)
                 return
             yield from self._end(current)
@@ -105,30 +131,47 @@ class FollowedPath:
     def _read(self, current: OpenLog) -> Iterator[tuple[LogRecord, LogOrigin]]:
         for line in current.lines():
             self._quiet_since = None
-            record = self._assembler.add(read_line(line.text), line.first_byte, line.next_byte)
-            if record is not None:
-                yield record, self._origin(current)
+            yield from self._added(current, line)
+
+    def _added(
+        self, current: OpenLog, line: RawLine | None
+    ) -> Iterator[tuple[LogRecord, LogOrigin]]:
+        if line is None:
+            return
+        read = read_line(line.text)
+        if current.resumed and current.resumed.is_published(read.stream, line.first_byte):
+            return
+        for record in self._assembler.add(read, line.first_byte, line.next_byte):
+            yield record, self._origin(current)
+
+    def _rest(self, current: OpenLog) -> Iterator[tuple[LogRecord, LogOrigin]]:
+        """A line without its end that nobody goes on with counts as whole."""
+        yield from self._added(current, current.last_line())
+
+    def _emptied(self, current: OpenLog) -> Iterator[tuple[LogRecord, LogOrigin]]:
+        """The file was truncated: what it held may go on in a copy."""
+        copies = current.copies(self._path)
+        if not copies:
+            yield from self._finished(current)
+        current.close()
+        self._logs = copies + open_log(self._path, None)
 
     def _end(self, current: OpenLog) -> Iterator[tuple[LogRecord, LogOrigin]]:
         """The file was rotated away, and whoever wrote to it has gone: go on with the next one."""
-        line = current.last_line()
-        if line is not None:
-            record = self._assembler.add(read_line(line.text), line.first_byte, line.next_byte)
-            if record is not None:
-                yield record, self._origin(current)
+        yield from self._rest(current)
         yield from self._finished(current)
         self._logs = self._logs[1:] or successors(self._path, current)
         current.close()
         self._quiet_since = None
 
     def _finished(self, current: OpenLog) -> Iterator[tuple[LogRecord, LogOrigin]]:
-        record = self._assembler.finish()
-        if record is not None:
+        for record in self._assembler.finish():
             yield record, self._origin(current)
 
-    def _is_quiet(self, now_s: float, quiet_s: float) -> bool:
-        if self._quiet_since is None:
+    def _is_quiet(self, current: OpenLog, now_s: float, quiet_s: float) -> bool:
+        if self._quiet_since is None or current.num_pending != self._num_pending:
             self._quiet_since = now_s
+            self._num_pending = current.num_pending
         return now_s - self._quiet_since >= quiet_s
 
 
@@ -150,7 +193,9 @@ class Tail:
         self._scrub = scrub
         self._clock = clock or SystemClock()
         self._positions = PositionFile(config.positions)
-        self._followed = {str(path.absolute()): self._follow(path) for path in config.paths}
+        self._patterns = PathPatterns(config.paths)
+        self._followed: dict[str, FollowedPath] = {}
+        self._match_at = 0.0
         self._saved: dict[str, Position] = {}
         self._num_sent = 0
         self._num_skipped = 0
@@ -167,8 +212,7 @@ class Tail:
             Misconfigured: The file of positions cannot be used.
         """
         self._saved = self._positions.load()
-        for path, followed in self._followed.items():
-            followed.open(self._saved.get(path), from_end=self._config.from_end)
+        self._follow_matches(from_end=self._config.from_end)
         self._save(self._current_positions())
 
     def poll(self, *, is_last: bool = False) -> None:
@@ -177,9 +221,12 @@ class Tail:
         Raises:
             RetryLater: Kafka did not take everything; nothing is saved.
         """
-        quiet_s = 0.0 if is_last else self._config.quiet_s
+        quiet = Quiet(self._config.quiet_s, self._config.line_quiet_s)
+        if self._clock.monotonic() >= self._match_at:
+            self._follow_matches(from_end=False)
         for followed in self._followed.values():
-            for record, origin in followed.new_records(self._clock.monotonic(), quiet_s):
+            now_s = self._clock.monotonic()
+            for record, origin in followed.new_records(now_s, Quiet(0, 0) if is_last else quiet):
                 self._publish(record, origin)
         positions = self._current_positions()
         if positions != self._saved:
@@ -190,6 +237,17 @@ class Tail:
         """Close the files."""
         for followed in self._followed.values():
             followed.close()
+
+    def _follow_matches(self, *, from_end: bool) -> None:
+        """Follow what matches by now and did not before; a renamed file is no new one."""
+        self._match_at = self._clock.monotonic() + self._config.match_s
+        known = {inode for followed in self._followed.values() for inode in followed.inodes}
+        for path in self._patterns.matches():
+            name = str(path.absolute())
+            if name in self._followed or inode_of(path) in known:
+                continue
+            followed = self._followed[name] = self._follow(path)
+            followed.open(self._saved.get(name), from_end=from_end)
 
     def _follow(self, path: Path) -> FollowedPath:
         service = self._config.service or path.name.split(".", 1)[0] or "log"
