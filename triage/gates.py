@@ -39,7 +39,10 @@ class Gates:
         Raises:
             MemoryError: The search could not be finished.
         """
-        found: list[int] = sorted(self._set.Match(text) or ())
+        found: list[int] = self._set.Match(text) or []
+        if len(found) == 1 and found[0] == self._watch:
+            return []
+        found.sort()
         if not found or found[-1] != self._watch:
             raise MemoryError("pattern set ran out of memory")
         found.pop()

@@ -27,6 +27,7 @@ from fixstream.triage.secrets import (
     vendors,
 )
 from fixstream.triage.secrets.model import Detector, Find
+from fixstream.triage.secrets.places import MAX_LONE_KEY, lone_key
 
 SCRUBBER_VERSION = "scrub-2"
 """Written into every event; grows with every change of what is found."""
@@ -37,6 +38,7 @@ FAILED = "[scrub_failed]"
 _BORDER_BYTE = b"\x1e"
 _BORDER = "\n\x1e\n"
 """Stands between the texts of an event; no detector reaches over it."""
+_BLANK = b"\x1f"
 _MAX_PASSES = 8
 _MAX_REPEATED = 32
 _MIN_REPEATED = 8
@@ -105,18 +107,24 @@ class _Family:
     """Detectors whose gates are tried in one pass."""
 
     def __init__(self, detectors: Iterable[Detector]) -> None:
-        """Leaves out those without a gate."""
-        self.detectors = tuple(detector for detector in detectors if detector.gate)
-        self.gates = Gates(detector.gate for detector in self.detectors)
+        """Puts detectors with the same gate or signs behind one pattern."""
+        together: dict[str, list[Detector]] = {}
+        for detector in detectors:
+            together.setdefault(detector.gate or detector.signs, []).append(detector)
+        self._detectors = tuple(map(tuple, together.values()))
+        self._gates = Gates(together)
+
+    def open(self, text: bytes) -> list[Detector]:
+        """Returns the detectors that may find something in `text`."""
+        return [detector for index in self._gates.open(text) for detector in self._detectors[index]]
 
 
-def _by_signs(detectors: Iterable[Detector]) -> dict[str, list[Detector]]:
-    """Puts together the detectors that have the same signs."""
-    found: dict[str, list[Detector]] = {}
-    for detector in detectors:
-        if detector.signs:
-            found.setdefault(detector.signs, []).append(detector)
-    return found
+def _blanked(buffer: bytes, finds: list[Find]) -> bytes:
+    """Returns the buffer with what was found overwritten: nothing finds it a second time."""
+    blank = bytearray(buffer)
+    for find in finds:
+        blank[find.start : find.end] = _BLANK * (find.end - find.start)
+    return bytes(blank)
 
 
 class Scrubber:
@@ -132,15 +140,17 @@ class Scrubber:
             *spoken.detectors(),
             *sql.detectors(),
             *places.detectors((*by_form, assigned)),
+            prefixed.detector(),
         )
         about_people = personal.detectors(keep_private_ips=self._config.keep_private_ips)
+        everything = (*by_form, *by_place, *about_people)
         # A set each: in one for all, the states of the search multiply with what a text opens.
-        self._families = tuple(map(_Family, (by_form, by_place, about_people)))
-        every = (*by_form, *by_place, *about_people, prefixed.detector())
-        signed = _by_signs(every)
-        self._signs = Gates(signed)
-        self._signed = tuple(signed.values())
-        self._always = tuple(found for found in every if not found.gate and not found.signs)
+        self._families = (
+            _Family(by_form),
+            _Family(found for found in by_place if found.gate),
+            _Family(found for found in about_people if found.gate),
+            _Family(found for found in everything if not found.gate),
+        )
 
     def scrub(self, text: str) -> str:
         """Returns `text` without secrets; placeholders are numbered within this text."""
@@ -192,15 +202,19 @@ class Scrubber:
         raise RuntimeError("scrubbing does not settle")
 
     def _finds(self, buffer: bytes) -> list[Find]:
-        finds: list[Find] = []
-        for family in self._families:
-            for index in family.gates.open(buffer):
-                finds.extend(family.detectors[index].find(buffer))
-        for index in self._signs.open(buffer):
-            for detector in self._signed[index]:
-                finds.extend(detector.find(buffer))
-        for detector in self._always:
-            finds.extend(detector.find(buffer))
+        """Returns all finds in order, none over another.
+
+        Forms and names come first, for they are sure and many; the others, which judge what stands
+        around a value, pass over what is found by then.
+        """
+        opened = [detector for family in self._families for detector in family.open(buffer)]
+        finds = [find for found in opened if found.leads for find in found.find(buffer)]
+        rest = _blanked(buffer, finds) if finds else buffer
+        for detector in opened:
+            if not detector.leads:
+                finds.extend(detector.find(rest))
+        if len(buffer) <= MAX_LONE_KEY:
+            finds += lone_key(buffer)
         return _merged(finds) if finds else finds
 
 

@@ -68,6 +68,11 @@ _HEADER_SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|ssws|hmac|key|plain|login)[ \t]+"
 )
 _ANY_SCHEME = re.compile(rb"[A-Za-z][\w-]{1,24}[ \t]+(?:[\w-]{1,40}[:=](?=.))?")
+_QUICK = re.compile(
+    rb"(?=([\"'])?)(?:[\"'])?(?=[A-Za-z]{0,58}\d)(?=\d{0,58}[A-Za-z])([A-Za-z0-9]{9,58})"
+    rb"(?(1)(?=\1)|(?=\s|$))"
+)
+"""What `judging` calls sure, in quotes or up to white space: most values, and read at once."""
 _STARTS_MARK = re.compile(rb"[\"'`]?" + PLACEHOLDER.pattern)
 _MNEMONIC = re.compile(rb"[a-z]{3,8}(?: [a-z]{3,8}){11,23}\b")
 
@@ -86,6 +91,8 @@ class _Lead(NamedTuple):
     is_percent: bool
     is_tight: bool
     """Nothing but `=` separates."""
+    is_plain: bool
+    """Letters and digits behind it are a secret for sure."""
     separator: bytes
 
 
@@ -99,8 +106,11 @@ def _new_lead(matched: bytes) -> _Lead:
     assert parts is not None
     name, closed, separator = parts.groups()
     bare = separator.strip()
+    verdict = judge(name[-120:].decode("utf-8", "replace"))
+    is_plain = bare in (b"=", b":", b":=", b"=>") and name.upper() != b"PASS"
     return _Lead(
-        verdict=judge(name[-120:].decode("utf-8", "replace")),
+        verdict=verdict,
+        is_plain=is_plain and verdict.trust is Trust.STRONG and verdict.kind != "one_time_code",
         name=name,
         is_mark=closed[:1] == b"]",
         is_closed=bool(closed),
@@ -191,6 +201,10 @@ def _find(text: bytes) -> Iterator[Find]:
             continue
         if b"[" in text[position : position + 2] and _STARTS_MARK.match(text, position):
             continue
+        if lead.is_plain and (quick := _QUICK.match(text, position)) is not None:
+            yield Find(quick.start(2), quick.end(2), verdict.kind, KEYED)
+            position = quick.end()
+            continue
         start, end, quoted = _value_at(text, begin, position, lead)
         value = text[start:end]
         if lead.is_markup and value.strip().lower() == lead.name.lower():
@@ -212,4 +226,4 @@ def _find(text: bytes) -> Iterator[Find]:
 
 def detector() -> Detector:
     """Returns the one detector of this module."""
-    return Detector("assignment", rf"(?i:{_WORDS})", _find)
+    return Detector("assignment", rf"(?i:{_WORDS})", _find, leads=True)

@@ -45,6 +45,8 @@ class Detector:
     gate: str
     find: Callable[[bytes], Iterator[Find]]
     signs: str = ""
+    leads: bool = False
+    """Runs first; the others do not see what it found."""
 
 
 OPTIONS = byte_options()
@@ -121,7 +123,7 @@ def by_pattern(
             if accept is None or accept(text[start:end]):
                 yield Find(start, end, kind, rank)
 
-    return Detector(kind, gate or pattern, find)
+    return Detector(kind, gate or pattern, find, leads=rank == VENDOR)
 
 
 def after_prefix(

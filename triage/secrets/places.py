@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections import deque
 from collections.abc import Iterator
 
-from fixstream.triage.gates import Gates
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.checks import is_basic_credentials
 from fixstream.triage.secrets.model import (
@@ -28,34 +28,35 @@ from fixstream.triage.secrets.model import (
 _BEGIN = compile_bytes(r"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-----?")
 _END = compile_bytes(r"-----? ?END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-----?")
 _KEY_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s\\,\"'|>:-]|%[0-9A-Fa-f]{2})*")
-_KEY_TAIL = re.compile(rb"[A-Za-z0-9+/=\s\\]*$")
+_KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\ \t\r\n\f\v"
 _MAX_KEY = 16_384
 
 
 def _private_keys(text: bytes) -> Iterator[Find]:
     """Finds whole keys, keys without an end, and ends without a beginning."""
-    position, size = 0, len(text)
-    while position < size:
-        begin, end = _BEGIN.first(text, position), _END.first(text, position)
-        if begin is None and end is None:
-            return
-        if end is not None and (begin is None or end[0] < begin[0]):
-            window = max(position, end[0] - _MAX_KEY)
-            tail = _KEY_TAIL.search(text[window : end[0]])
-            start = window + (tail.start() if tail else end[0] - window)
-            yield Find(start, end[1], "private_key", EXACT)
-            position = end[1]
-            continue
-        assert begin is not None
-        if end is not None and end[0] - begin[1] <= _MAX_KEY:
-            stop = end[1]
+    begins, ends = deque(_BEGIN.spans(text)), deque(_END.spans(text))
+    position = 0
+    while begins or ends:
+        if not begins or (ends and ends[0] < begins[0]):
+            first, stop = ends.popleft()
+            window = text[max(position, first - _MAX_KEY) : first]
+            start = first - len(window) + len(window.rstrip(_KEY_BYTES))
         else:
-            body = _KEY_BODY.match(text, begin[1], min(size, begin[1] + _MAX_KEY))
-            stop = body.end() if body else begin[1]
-            while stop > begin[1] and text[stop - 1] in b" \t\r\n\"'\\,:|>-":
-                stop -= 1
-        yield Find(begin[0], stop, "private_key", EXACT)
-        position = stop
+            start, head = begins.popleft()
+            if start < position:
+                continue
+            is_whole = bool(ends) and ends[0][0] - head <= _MAX_KEY
+            stop = ends.popleft()[1] if is_whole else _cut_key_end(text, head)
+        if start >= position:
+            yield Find(start, stop, "private_key", EXACT)
+            position = stop
+
+
+def _cut_key_end(text: bytes, head: int) -> int:
+    """Returns where the body of a key ends that is cut off; `head` is the end of its first line."""
+    body = _KEY_BODY.match(text, head, head + _MAX_KEY)
+    stop = body.end() if body else head
+    return head + len(text[head:stop].rstrip(b" \t\r\n\"'\\,:|>-"))
 
 
 _AUTHORITY = compile_bytes(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|%3A%2F%2F)[^\s\"'<>`\\]*@")
@@ -82,36 +83,31 @@ def _userinfo_end(text: bytes, start: int, end: int) -> int:
 def _userinfo(text: bytes) -> Iterator[Find]:
     """Finds the password of a URL's userinfo, or a token in place of the user's name."""
     for first, last in _AUTHORITY.spans(text):
+        marked = text.rfind(b":[", first, last)
+        if marked >= 0 and PLACEHOLDER.fullmatch(text, marked + 1, last - 1):
+            continue  # Done before.
         scheme = _SCHEME.match(text, first)
         assert scheme is not None
-        start = scheme.end()
-        end = _userinfo_end(text, start, last)
-        colon = text.find(b":", start, end)
-        if end < 0:
-            continue
-        if colon >= 0:
-            value = text[colon + 1 : end]
-            if value and not values.is_variable(value):
-                yield Find(colon + 1, end, "password", EXACT)
-        if colon < 0 or colon == end - 1:
-            user = text[start : colon if colon >= 0 else end]
-            if values.looks_random(user):
-                yield Find(start, start + len(user), "token", EXACT)
-        elif values.looks_random(text[start:colon], 24):
-            yield Find(start, colon, "token", EXACT)
+        end = _userinfo_end(text, scheme.end(), last)
+        if end >= 0:
+            yield from _in_userinfo(text, scheme.end(), end)
+
+
+def _in_userinfo(text: bytes, start: int, end: int) -> Iterator[Find]:
+    """Finds what is secret in the userinfo at `[start, end)`."""
+    colon = text.find(b":", start, end)
+    user_end, has_password = (colon, colon < end - 1) if colon >= 0 else (end, False)
+    if has_password and not values.is_variable(text[colon + 1 : end]):
+        yield Find(colon + 1, end, "password", EXACT)
+    if values.looks_random(text[start:user_end], 24 if has_password else 16):
+        yield Find(start, user_end, "token", EXACT)
 
 
 _ENCODED = compile_bytes(r"(?:^|[\s\"'=:,(\[{>])[A-Za-z0-9+/_-]{40,}={0,2}")
 
 
-_LONG_RUN = Gates([r"[A-Za-z0-9+/_-]{40}"])
-
-
-def _has_long_run(text: bytes) -> bool:
-    """Tells whether 40 characters of base64 stand together; most texts have no such run."""
-    return bool(_LONG_RUN.open(text))
-
-
+_LONG_RUN = r"[A-Za-z0-9+/_-]{40}"
+"""Forty characters of base64 together; most texts have no such run."""
 _BEARER = re.compile(rb"[\w.~+/=-]{8,8192}")
 
 
@@ -191,27 +187,28 @@ def _encoded(strong: tuple[Detector, ...]) -> Detector:
     """Makes a detector for secrets wrapped in base64: it decodes a run and looks inside once."""
 
     def find(text: bytes) -> Iterator[Find]:
-        if not _has_long_run(text):
-            return
         for first, end in _ENCODED.spans(text):
             run = text[first:end].lstrip(b" \t\r\n\f\v\"'=:,([{>")
             start = end - len(run)
             if PLACEHOLDER.match(run):
                 continue
             try:
+                # Mostly keys and digests: their first bytes are no text.
+                if binascii.a2b_base64(run[:16].translate(_URL_SAFE)).translate(None, _TEXT_BYTES):
+                    continue
                 body = run.rstrip(b"=")[:8192].translate(_URL_SAFE)
                 decoded = binascii.a2b_base64(body + b"=" * (-len(body) % 4))
             except (binascii.Error, ValueError):
                 continue
-            sample = decoded[:64]
-            if sum(32 <= byte < 127 or byte in b"\r\n\t" for byte in sample) < len(sample):
+            if decoded[:64].translate(None, _TEXT_BYTES):
                 continue
             if any(True for detector in strong for _ in detector.find(decoded)):
                 yield Find(start, end, "encoded_secret", LOOSE)
 
-    return Detector("encoded", UNGATED, find)
+    return Detector("encoded", UNGATED, find, _LONG_RUN)
 
 
+_TEXT_BYTES = bytes(range(32, 127)) + b"\r\n\t"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _QUOTED_ARG = r"[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
 _CALLS = (
@@ -224,7 +221,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
     """Returns the detectors that go by places; `strong` ones are used inside encoded text."""
     quoted = r"[^\"'\n]+"
     return (
-        Detector("private_key", r"PRIVATE KEY", _private_keys),
+        Detector("private_key", r"PRIVATE KEY", _private_keys, leads=True),
         after_prefix(
             "private_key",
             r"Private-Lines: \d+\s+",
@@ -232,7 +229,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             gate="Private-Lines",
         ),
         after_prefix("private_key", r"Private-MAC: ", r"[0-9a-f]{32,}"),
-        Detector("userinfo", UNGATED, _userinfo, "@"),
+        Detector("userinfo", UNGATED, _userinfo, "@", leads=True),
         _go_dsn(),
         after_prefix(
             "password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+", gate="jdbc:oracle:"
@@ -285,8 +282,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         Detector("cookie", r"(?i:cookie)", _cookies),
         Detector("long_header", r"(?i:authorization)", _long_headers),
         Detector("pgpass", r":(?:\d{4}|\*):", _pgpass),
-        Detector("aws_secret", UNGATED, _aws_secrets, r"(?i:aws)|AKIA|ASIA"),
-        Detector("master_key", UNGATED, _lone_key),
+        Detector("aws_secret", UNGATED, _aws_secrets, _LONG_RUN),
         _encoded(strong),
     )
 
@@ -337,12 +333,13 @@ def _hashes() -> tuple[Detector, ...]:
 
 
 _AWS_SECRET = compile_bytes(r"(?:^|[^A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?:$|[^A-Za-z0-9/+=])")
+_ABOUT_AWS = (b"aws", b"AWS", b"Aws", b"AKIA", b"ASIA")
 _RUN_OF_40 = re.compile(rb"[A-Za-z0-9/+]{40}")
 
 
 def _aws_secrets(text: bytes) -> Iterator[Find]:
     """Finds AWS secret keys, 40 characters of base64 without a mark, in texts about AWS."""
-    if not _has_long_run(text):
+    if not any(word in text for word in _ABOUT_AWS):
         return
     for first, last in _AWS_SECRET.spans(text):
         run = _RUN_OF_40.search(text, first, last)
@@ -353,12 +350,14 @@ def _aws_secrets(text: bytes) -> Iterator[Find]:
             yield Find(run.start(), run.end(), "aws_key", LOOSE)
 
 
-def _lone_key(text: bytes) -> Iterator[Find]:
+def lone_key(text: bytes) -> Iterator[Find]:
     """Finds a text that is nothing but a 128-bit key, as in Rails' `master.key`."""
-    if 32 <= len(text) <= 36 and _LONE_KEY.fullmatch(text):
+    if _LONE_KEY.fullmatch(text):
         yield Find(0, 32, "secret_key", LOOSE)
 
 
+MAX_LONE_KEY = 36
+"""Longer texts are no lone key."""
 _LONE_KEY = re.compile(rb"[0-9a-f]{32}\s*")
 
 
@@ -375,6 +374,8 @@ def _go_dsn() -> Detector:
         for start, end in whole.spans(text):
             colon, at = text.find(b":", start, end), text.rfind(b"@", start, end)
             value = text[colon + 1 : at]
+            if PLACEHOLDER.fullmatch(value):
+                continue
             if text[end : end + 1] in (b"~", b"$"):
                 continue  # The prompt of a shell.
             is_told = text[at + 1 : end].endswith(b"(") or b":" in text[at:end]
