@@ -99,3 +99,13 @@ def check() -> None:
     if found:
         raise typer.Exit(code=1)
     out.print("all versions of all schemas read each other")
+
+
+@schemas.command("asyncapi")
+def asyncapi() -> None:
+    """Print the AsyncAPI 3 document of all topics, as JSON."""
+    from fixstream.runtime.settings import KafkaSettings, load_settings
+    from fixstream.schemas.asyncapi import asyncapi_document
+
+    prefix = load_settings(KafkaSettings).topic_prefix
+    sys.stdout.write(json.dumps(asyncapi_document(prefix), indent=1) + "\n")

@@ -25,6 +25,7 @@ from fixstream.inference.suggest import (
     visibility_key,
 )
 from fixstream.runtime.clock import Clock
+from fixstream.runtime.tracing import span
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.ids import new_event_id
 from fixstream.schemas.records import ErrorEvent
@@ -86,7 +87,8 @@ class Advisor:
         is_cached = advice is not None
         if advice is None:
             inquiry = await self._inquire(asked)
-            prediction = await self._predictor.predict(inquiry.text)
+            with span("predict", model_version=key[0], fingerprint=inquiry.fingerprint):
+                prediction = await self._predictor.predict(inquiry.text)
             advice = self._suggester.advise(key, inquiry, prediction)
         error_id = prediction_id(advice.fingerprint, uuid.uuid4().hex)
         return Advised(error_id, advice, is_cached)

@@ -37,6 +37,7 @@ from fixstream.inference.rest_models import (
     FixAnswer,
     FixesAnswer,
     Message,
+    NearErrorAnswer,
     PredictAnswer,
     PredictBody,
     PredictedLabel,
@@ -45,8 +46,10 @@ from fixstream.inference.rest_models import (
     TopKOrDefault,
 )
 from fixstream.inference.statistics import Sources, statistics
+from fixstream.inference.suggest import Advice
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.records import Fix, FixFeedback, Label
+from fixstream.schemas.topics import DEFAULT_PREFIX
 
 PREFIX = "/api/v1/learning"
 JSON_TYPES = ("application/json",)
@@ -76,6 +79,7 @@ class RestConfig:
     feedback_topic: str
     submitter_key: bytes
     top_k: int = 3
+    topic_prefix: str = DEFAULT_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,12 @@ def _add_asking(router: APIRouter, parts: RestParts, config: RestConfig) -> None
         advised = await parts.advisor.advise(AskedError(error_message, error_type, None, domain))
         advice = advised.advice
         fixes = [_fix(one) for one in advice.fixes[: top_k or config.top_k]]
-        return FixesAnswer(model_version=advice.model_version, fixes=fixes)
+        return FixesAnswer(
+            model_version=advice.model_version,
+            fixes=fixes,
+            nearest_errors=near_errors(advice),
+            reason=advice.reason,
+        )
 
 
 def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> None:
@@ -209,8 +218,23 @@ def predict_answer(advised: Advised, top_k: int) -> PredictAnswer:
             severity=_label(advice.labels.severity),
         ),
         fixes=[_fix(one) for one in advice.fixes[:top_k]],
+        nearest_errors=near_errors(advice),
+        reason=advice.reason,
         cached=advised.is_cached,
     )
+
+
+def near_errors(advice: Advice) -> list[NearErrorAnswer]:
+    """The errors most like the one asked about, where it has no fix."""
+    return [
+        NearErrorAnswer(
+            fingerprint=one.fingerprint,
+            title=one.title,
+            score=one.score,
+            occurrences=one.occurrences,
+        )
+        for one in advice.nearest
+    ]
 
 
 def _label(label: Label) -> PredictedLabel:
@@ -233,6 +257,7 @@ def _fix(fix: Fix) -> FixAnswer:
             retrieved_at=source.retrieved_at.isoformat() if source.retrieved_at else None,
         ),
         matched_on=list(fix.matched_on),
+        warnings=list(fix.warnings),
     )
 
 

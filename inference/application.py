@@ -6,7 +6,7 @@ It starts nothing: the service hands it parts that run already.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
@@ -19,18 +19,12 @@ from fixstream.inference.api import RestConfig, RestParts, learning_routes
 from fixstream.inference.api_keys import KeyRing
 from fixstream.inference.gate import Gate, GateConfig
 from fixstream.inference.guard import Guard
+from fixstream.inference.readiness import Readiness
 from fixstream.inference.rest_models import ProblemDocument
 from fixstream.inference.web_page import page_routes
+from fixstream.schemas.asyncapi import asyncapi_document
 
 DESCRIPTION = "Report errors, ask for fixes, and say whether they worked."
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether requests may be sent here, and the state of each part."""
-
-    is_ready: bool
-    details: dict[str, object]
 
 
 def create_application(
@@ -61,6 +55,7 @@ def create_application(
     app.include_router(learning_routes(parts, rest))
     app.include_router(page_routes(app, parts))
     _add_health(app, readiness)
+    _add_topics(app, rest.topic_prefix)
     _describe_problems(app)
     _describe_bodies(app, gate.max_body_bytes)
     guarded = app if keys is None else Guard(app, keys, parts.limiter)
@@ -86,6 +81,15 @@ def _add_health(app: FastAPI, readiness: Callable[[], Readiness]) -> None:
     async def prometheus(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(REGISTRY), media_type=content_type)
+
+
+def _add_topics(app: FastAPI, prefix: str) -> None:
+    document = asyncapi_document(prefix)
+
+    @app.get("/asyncapi.json", tags=["operation"])
+    async def asyncapi() -> dict[str, Any]:
+        """The AsyncAPI document of the topics, beside this one of REST."""
+        return document
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -19,7 +19,6 @@ from confluent_kafka import Consumer
 from fixstream.inference.advisor import Advisor
 from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.api import RestConfig, RestParts
-from fixstream.inference.application import Readiness
 from fixstream.inference.embedder import Embedder
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.guard import REFUSED
@@ -30,6 +29,7 @@ from fixstream.inference.loading import CheckpointLoader, LoaderConfig, warm_up
 from fixstream.inference.observations import Observations
 from fixstream.inference.predictor import Predictor, PredictorConfig
 from fixstream.inference.rate_limit import RateLimiter, rate_store
+from fixstream.inference.readiness import Readiness, ReadinessParts
 from fixstream.inference.receivers import (
     FeedbackReceiver,
     GroupsReceiver,
@@ -74,38 +74,6 @@ class Running:
         return self.readiness_parts.look()
 
 
-@dataclass(frozen=True, slots=True)
-class ReadinessParts:
-    """What readiness depends on."""
-
-    solutions: TopicReader
-    updates: TopicReader
-    responder: Responder
-    follower: ModelFollower
-    slot: ModelSlot
-    knowledge: KnowledgeBase
-
-    def look(self) -> Readiness:
-        """Ready once the past of fixes and models is read; a missing model is no obstacle."""
-        refusals = self.follower.refusals
-        last = refusals[-1] if refusals else None
-        is_ready = (
-            self.solutions.is_caught_up and self.updates.is_caught_up and self.responder.is_alive
-        )
-        return Readiness(
-            is_ready,
-            {
-                "model": self.follower.state.value,
-                "model_version": self.slot.version,
-                "knowledge": "ready" if self.solutions.is_caught_up else "reading",
-                "solutions": len(self.knowledge),
-                "responder": "running" if self.responder.is_alive else "stopped",
-                "last_refused_update": last
-                and {"version": last.version, "reason": last.reason.value, "detail": last.detail},
-            },
-        )
-
-
 class Assembly:
     """The collaborators of one service, built once; `started` runs them."""
 
@@ -143,6 +111,7 @@ class Assembly:
                 self._cache,
                 SuggesterConfig(self._settings.min_confidence),
             )
+            stack.callback(suggester.close)
             predictor = stack.enter_context(self._predictor())
             follower = self._follower()
             updates = stack.enter_context(
@@ -317,4 +286,5 @@ class Assembly:
                 settings.submitter_key, Path(settings.checkpoint_dir) / "keys"
             ),
             top_k=settings.top_k,
+            topic_prefix=self._kafka.topic_prefix,
         )

@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from fastapi import HTTPException
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fixstream.inference import metrics
 from fixstream.inference.problems import problem_response
+from fixstream.runtime.tracing import context_from, span
 
 log = structlog.get_logger(__name__)
 
@@ -76,8 +78,12 @@ class Gate:
         started = time.perf_counter()
         self._num_requests += 1
         try:
-            with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+            with (
+                structlog.contextvars.bound_contextvars(correlation_id=correlation_id),
+                span("request", parent=context_from(headers), correlation_id=correlation_id) as own,
+            ):
                 await self._bounded(inner, headers, receive, answer)
+                _describe(own, inner, scope["method"], answer.status)
         finally:
             self._num_requests -= 1
             _count(inner, scope["method"], answer.status, time.perf_counter() - started)
@@ -168,6 +174,14 @@ class _Answer:
 def _correlation_id(headers: Headers) -> str:
     given = headers.get(CORRELATION_HEADER, "")
     return given if _CORRELATION_ID.match(given) else uuid.uuid4().hex
+
+
+def _describe(own: Any, scope: Scope, asked: str, status: int) -> None:
+    """Names the request's span by the field's own words, once the route is known."""
+    if own is not None:
+        own.set_attribute("http.request.method", asked)
+        own.set_attribute("http.route", getattr(scope.get("route"), "path", "unknown"))
+        own.set_attribute("http.response.status_code", status)
 
 
 def _count(scope: Scope, asked: str, status: int, seconds: float) -> None:

@@ -17,9 +17,10 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from fixstream.runtime.clock import Clock
+from fixstream.runtime.tracing import trace_headers
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import BrokerUnavailable
-from fixstream.schemas.headers import message_headers
+from fixstream.schemas.headers import Headers, message_headers
 from fixstream.schemas.records import Record
 
 log = structlog.get_logger(__name__)
@@ -114,7 +115,7 @@ class KafkaIntake:
                 outgoing.topic,
                 key=outgoing.key,
                 value=value,
-                headers=[*headers, *outgoing.extra_headers],
+                headers=list(_joined(headers, outgoing.extra_headers, trace_headers())),
                 on_delivery=reported,
             )
         except BufferError:
@@ -126,6 +127,14 @@ class KafkaIntake:
     def _serve_reports(self) -> None:
         while not self._is_stopping:
             self._producer.poll(POLL_S)
+
+
+def _joined(
+    headers: Headers, extra: Sequence[tuple[str, bytes]], trace: Sequence[tuple[str, bytes]]
+) -> Headers:
+    """All headers; the request's own trace stands in place of one that the event came with."""
+    names = {name for name, _ in trace}
+    return [*(one for one in headers if one[0] not in names), *extra, *trace]
 
 
 def _settle(arrival: asyncio.Future[None], error: KafkaError | None) -> None:

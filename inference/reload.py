@@ -21,6 +21,7 @@ from fixstream.inference import metrics
 from fixstream.inference.served import ServedModel
 from fixstream.inference.slot import ModelSlot
 from fixstream.runtime.clock import Clock
+from fixstream.runtime.tracing import span
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected, RetryLater
 from fixstream.schemas.records import ModelUpdate
@@ -116,6 +117,7 @@ class ModelFollower:
         self._wanted: ModelUpdate | None = None
         self._retry_at = 0.0
         self._retry_s = FIRST_RETRY_S
+        self._store_problem: str | None = None
 
     @property
     def history(self) -> list[ModelUpdate]:
@@ -138,6 +140,17 @@ class ModelFollower:
     def serving(self) -> ModelUpdate | None:
         """The update whose checkpoint serves."""
         return self._serving
+
+    @property
+    def wanted_version(self) -> int | None:
+        """The version that is to be loaded and is not yet; None if nothing waits."""
+        wanted = self._wanted
+        return wanted.version if wanted else None
+
+    @property
+    def store_problem(self) -> str | None:
+        """Why the checkpoint that is wanted cannot be read at present; None if nothing is wrong."""
+        return self._store_problem
 
     @property
     def state(self) -> ModelState:
@@ -207,19 +220,21 @@ class ModelFollower:
         """Tries to serve an update; True once it serves."""
         started = self._clock.monotonic()
         try:
-            model = self._loader.load(update)
+            with span("reload", model_version=update.version, kind=update.kind.value):
+                model = self._loader.load(update)
         except UpdateRefused as refused:
-            self._wanted = None
+            self._wanted, self._store_problem = None, None
             self._refuse(update.version, refused.reason, str(refused))
             return False
         except StoreUnavailable as error:
             self._wanted = update
+            self._store_problem = str(error)
             self._retry_at = self._clock.monotonic() + self._retry_s
             log.warning("model store unavailable", error=str(error), retry_in_s=self._retry_s)
             self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
             return False
         self._slot.swap(model)
-        self._serving, self._wanted = update, None
+        self._serving, self._wanted, self._store_problem = update, None, None
         seconds = self._clock.monotonic() - started
         metrics.RELOADS.inc()
         metrics.MODEL_VERSION.set(update.version)

@@ -27,6 +27,7 @@ from fixstream.inference.settings import InferenceSettings
 from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
+from fixstream.runtime.tracing import configure_tracing
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import Misconfigured, StartFailed
 
@@ -68,6 +69,7 @@ def run(
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with ExitStack() as stack:
         stop = stop or stack.enter_context(StopSignal())
+        stack.enter_context(configure_tracing("inference"))
         allow_open_files(settings.max_open_connections + OTHER_FILES)
         # First, so that a taken port is told before anything has started.
         listener = stack.enter_context(listening(settings.host, settings.port))

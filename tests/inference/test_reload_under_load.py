@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 import uvicorn
 
@@ -17,11 +16,11 @@ from support.deadlines import eventually
 from support.inference import Publisher, ServiceOptions, service, solution
 from support.loop import Clients
 
-NUM_CLIENTS = 20
-NUM_RELOADS = 12
+NUM_CLIENTS = 50
+NUM_RELOADS = 8
 
 
-def test_twenty_clients_see_no_failed_request(tmp_path: Path) -> None:
+def test_fifty_clients_see_no_failed_request(tmp_path: Path) -> None:
     publisher = Publisher(tmp_path / "trainer")
     loader = CheckpointLoader(FolderCheckpointStore(publisher.folder), publisher.folder / "keys")
     stop = StopSignal()
@@ -64,19 +63,3 @@ def test_a_taken_port_is_told_in_one_line() -> None:
             listening("127.0.0.1", port),
         ):
             pass
-
-
-def test_requests_under_way_end_before_the_server_does() -> None:
-    stop = StopSignal()
-    with service() as running, listening("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(
-            running.app, lifespan="off", log_config=None, timeout_graceful_shutdown=5
-        )
-        server = threading.Thread(target=serve, args=(config, listener, stop))
-        server.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with httpx.Client(base_url=url) as client:
-            eventually(lambda: client.get("/healthz").status_code == 200)
-            stop.set()
-        server.join(10)
-        assert not server.is_alive()

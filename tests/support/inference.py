@@ -17,7 +17,7 @@ from fixstream.inference.advisor import Advisor
 from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.api import RestConfig, RestParts
 from fixstream.inference.api_keys import KeyRing
-from fixstream.inference.application import Readiness, create_application
+from fixstream.inference.application import create_application
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.gate import GateConfig
 from fixstream.inference.intake import Outgoing
@@ -26,6 +26,7 @@ from fixstream.inference.lag import Reading
 from fixstream.inference.observations import Observations
 from fixstream.inference.predictor import Predictor, PredictorConfig
 from fixstream.inference.rate_limit import RateLimiter
+from fixstream.inference.readiness import Readiness, model_details
 from fixstream.inference.reload import ModelFollower, ModelLoader
 from fixstream.inference.reporting import ReportScrubber
 from fixstream.inference.served import ErrorText, Prediction, ServedModel, Vectors
@@ -279,6 +280,7 @@ def service(options: ServiceOptions | None = None) -> Iterator[Service]:
         stack.callback(knowledge.close)
         cache: AnswerCache[AdviceKey, Advice] = AnswerCache(options.clock)
         suggester = Suggester(knowledge, evidence, cache)
+        stack.callback(suggester.close)
         predictor = stack.enter_context(Predictor(slot, options.clock, options.predictor))
         follower = ModelFollower(slot, options.loader, options.clock)
         follower.caught_up()
@@ -298,7 +300,7 @@ def service(options: ServiceOptions | None = None) -> Iterator[Service]:
             parts,
             RestConfig("raw", "feedback", b"key"),
             options.gate,
-            lambda: Readiness(True, {"model": follower.state.value}),
+            lambda: Readiness(True, model_details(follower, slot)),
             options.keys,
         )
         yield Service(
