@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fixstream.producers import host_log
 from fixstream.producers.drops import DropCounts, DropReason, SinkCounts
-from fixstream.producers.fork_safety import renew_in_children
+from fixstream.producers.fork_safety import close_when_a_child_ends, renew_in_children
 from fixstream.producers.kafka_worker import KafkaWorker, WorkerConfig
 from fixstream.producers.shipper import Packing, ProducerClient
 from fixstream.producers.spill import SpillConfig
@@ -159,6 +159,7 @@ class KafkaSink:
                 worker = KafkaWorker(self._worker_config, self._drops)
                 worker.start()
                 self._worker = worker
+                close_when_a_child_ends(self)
             return self._worker
 
 

@@ -1,10 +1,12 @@
-"""A hook for Celery, which catches its tasks' exceptions itself.
+"""Hooks for Celery and Faust, which catch their tasks' exceptions themselves.
 
-Celery is not imported here; the hook has the signature that its signal calls:
+Neither is imported here; the hooks have the signatures that they call:
 
     celery.signals.task_failure.connect(report_task_failure, weak=False)
 
-Faust needs none: it logs the exception that crashes an agent, and `init` sees what is logged.
+    @app.agent(orders, on_error=report_agent_failure)
+
+With `init`, Faust needs no hook: it logs what crashes an agent, and `init` sees what is logged.
 """
 
 from __future__ import annotations
@@ -34,3 +36,18 @@ def report_task_failure(
         }
         sighting = Sighting(source=EventSource.LOGGING, attributes=attributes)
         current_reporter().report_exception(exception, sighting)
+
+
+async def report_agent_failure(agent: Any, error: BaseException) -> None:
+    """Report what an agent of Faust raised: the agent's name, never the event it was given.
+
+    Args:
+        agent: The agent.
+        error: What it raised.
+    """
+    attributes = {
+        "messaging.system": "kafka",
+        "faust.agent": str(getattr(agent, "name", "")),
+    }
+    sighting = Sighting(source=EventSource.LOGGING, attributes=attributes)
+    current_reporter().report_exception(error, sighting)

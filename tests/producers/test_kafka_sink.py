@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -300,6 +301,48 @@ _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
     assert run_host(body).returncode == 7
+
+
+_POOL = """
+import multiprocessing
+from pathlib import Path
+from fixstream.producers.kafka_sink import KafkaSink, KafkaSinkConfig, default_collaborators
+from fixstream.runtime.settings import KafkaSettings
+from dataclasses import replace
+from support.producers import AcceptingProducer
+from support.events import make_event
+
+
+class Slow(AcceptingProducer):
+    def poll(self, timeout):
+        num_reports = super().poll(timeout)
+        Path({file!r}).write_text(str(len(self.produced)))
+        return num_reports
+
+
+def work(sink):
+    for number in range(50):
+        sink.emit(make_event(str(number)))
+
+
+if __name__ == "__main__":
+    settings = KafkaSettings(bootstrap_servers="localhost:1")
+    parts = default_collaborators(settings, KafkaSinkConfig())
+    sink = KafkaSink(settings, collaborators=replace(parts, connect=Slow))
+    child = multiprocessing.get_context("fork").Process(target=work, args=(sink,))
+    child.start()
+    child.join()
+    sys.exit(child.exitcode)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_of_multiprocessing_sends_before_it_leaves(tmp_path: Path) -> None:
+    file = tmp_path / "sent"
+    done = run_host(_POOL.format(file=str(file)))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert file.read_text() == "50"
 
 
 def test_a_host_that_leaves_at_once_is_not_held_up() -> None:

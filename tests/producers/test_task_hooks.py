@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Iterator
+from typing import Any
 
+import celery
+import celery.signals
+import faust
 import pytest
+from celery import Celery
 from mode import Service
 
 import fixstream.producers
 from fixstream.producers.sinks import MemorySink
-from fixstream.producers.task_hooks import report_task_failure
+from fixstream.producers.task_hooks import report_agent_failure, report_task_failure
 from support import hostile
 
 
@@ -20,24 +25,51 @@ def sink() -> MemorySink:
     return sink
 
 
-def test_a_celery_task_is_told_without_its_arguments(sink: MemorySink) -> None:
-    # As celery.app.trace sends the signal.
-    report_task_failure(
-        signal=object(),
-        sender=SimpleNamespace(name="shop.tasks.charge"),
-        task_id="t-7",
-        exception=hostile.raised(ValueError("no such card")),
-        args=["4111-secret"],
-        kwargs={"cvc": "123-secret"},
-        traceback=None,
-        einfo=None,
-    )
-    report_task_failure(sender=None, exception=None)
+@pytest.fixture
+def celery_app() -> Iterator[Celery]:
+    app = Celery("shop", broker="memory://", backend="cache+memory://", set_as_current=False)
+    app.conf.task_always_eager = True
+    celery.signals.task_failure.connect(report_task_failure, weak=False)
+    yield app
+    celery.signals.task_failure.disconnect(report_task_failure)
+
+
+def test_a_celery_task_is_told_without_its_arguments(sink: MemorySink, celery_app: Celery) -> None:
+    @celery_app.task(name="shop.tasks.charge", shared=False)  # type: ignore[untyped-decorator]
+    def charge(card: str, cvc: str) -> None:
+        raise ValueError("no such card")
+
+    result = charge.delay("4111-secret", cvc="123-secret")
 
     (event,) = sink.events
+    assert result.failed()
+    assert event.message == "no such card"
     assert event.attributes["celery.task"] == "shop.tasks.charge"
-    assert event.attributes["celery.task_id"] == "t-7"
+    assert event.attributes["celery.task_id"] == result.id
     assert "secret" not in repr(event)
+
+
+def test_a_signal_without_an_exception_is_nothing(sink: MemorySink) -> None:
+    report_task_failure(sender=None, exception=None)
+
+    assert sink.events == ()
+
+
+async def test_a_faust_agent_can_tell_of_itself(sink: MemorySink) -> None:
+    app = faust.App("shop", broker="memory://", store="memory://")
+
+    @app.agent(app.channel(), on_error=report_agent_failure)
+    async def orders(stream: Any) -> None:
+        async for _ in stream:
+            """Never reached: the test has no stream."""
+
+    # As the agent calls it from the task in which its stream broke.
+    handler: Any = orders
+    await handler._on_error(handler, hostile.raised(ValueError("no such order")))
+
+    (event,) = sink.events
+    assert event.message == "no such order"
+    assert "orders" in event.attributes["faust.agent"]
 
 
 async def test_what_crashes_a_faust_agent_is_told(sink: MemorySink) -> None:
