@@ -203,19 +203,29 @@ def category_hint(event: ErrorEvent) -> str | None:
     return event.attributes.get(CATEGORY_HINT) if event.attributes else None
 
 
+def _texts(event: ErrorEvent, trace: ParsedTrace | None) -> tuple[list[str], str]:
+    """Returns the types of an error and the text that speaks of it, nothing twice."""
+    error_type, message = event.error_type or "", event.message[:MAX_TEXT_CHARS]
+    text = f"{error_type}\n{message}" if error_type else message
+    if trace is None:
+        return [error_type], text
+    types = [error_type]
+    for exception in trace.exceptions[:MAX_EXCEPTIONS]:
+        kind, said = exception.type or "", exception.message[:MAX_TEXT_CHARS]
+        types.append(kind)
+        if kind not in text or said not in text:
+            text = f"{text}\n{kind}\n{said}"
+    return types, text
+
+
 def classify(event: ErrorEvent, trace: ParsedTrace | None, book: RuleBook | None = None) -> Labels:
     """Returns the labels of a scrubbed event.
 
     What the reporter says wins over any rule; of the rules the surest, among equals the earlier.
     """
     book = book or shipped_rules()
-    types = [event.error_type] if event.error_type else []
-    texts = [event.error_type or "", event.message[:MAX_TEXT_CHARS]]
-    for exception in trace.exceptions[:MAX_EXCEPTIONS] if trace is not None else ():
-        types.append(exception.type or "")
-        texts += (exception.type or "", exception.message[:MAX_TEXT_CHARS])
     best: dict[str, _Said] = {}
-    for index in sorted(book.matching(types, "\n".join(dict.fromkeys(texts)))):
+    for index in sorted(book.matching(*_texts(event, trace))):
         for said in book.rules[index].labels:
             if said.field not in best or said.weight > best[said.field].weight:
                 best[said.field] = said

@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
+import re2
+
 from fixstream.schemas.records import ErrorEvent
+from fixstream.triage.gates import byte_options
 from fixstream.triage.normalise import normalise
 from fixstream.triage.trace import Frame, ParsedException, ParsedTrace
 from fixstream.triage.traces.crash_kind import TELLING, crash_kind, may_be_crash
@@ -34,13 +37,19 @@ MAX_LIBRARY_FRAMES = 4
 """Frames that count when none is our own."""
 
 MAX_FAILURE_LINES = 3
-"""Lines that are added to a first line which names no failure."""
+"""Lines that are added to the first line of a log."""
+MAX_LINE_BYTES = 400
 MAX_WEAK_CHARS = 64 * 1024
 """This much of a text is looked at where no trace tells the group."""
-_FAILURE = re.compile(
-    r"(?i)\b(?:\w*(?:error|exception)|fail(?:s|ed|ure|ures)?|fatal|panic|abort(?:ed)?|crash(?:ed)?|denied|refused|timed? ?out|"
-    r"exceeded|killed|overflow|unable|cannot|could not|invalid|missing|not found|signal)\b"
+_FAILURE = re2.compile(
+    rb"(?i)\b(?:\w*(?:error|exception)|fail(?:s|ed|ure|ures)?|fatal|panic|abort(?:ed)?|crash(?:ed)?|denied|refused|timed? ?out|"
+    rb"exceeded|killed|overflow|unable|cannot|could not|invalid|missing|not found|signal)\b",
+    byte_options(),
 )
+_LOG_LINE = re.compile(
+    r"\W*(?:[VDIWEF]\d{4} |(?:INFO|WARN|WARNING|DEBUG|TRACE|NOTICE|ERROR)\b|\d{4}-\d\d|\d\d?:\d\d|$)|[\[=#+*-]"
+)
+"""How the first line of a log begins, or of a banner: it names no error."""
 _MANY_REPEATS = 50
 """Repeated calls that no stack has but one that runs over."""
 
@@ -135,19 +144,34 @@ def _kind(trace: ParsedTrace, root: ParsedException, event: ErrorEvent) -> str:
     return kind
 
 
+def _failure_lines(text: str, limit: int) -> list[str]:
+    """Returns the first lines of `text` that name a failure, at most `limit`."""
+    data = text.encode("utf-8", "replace")
+    lines: list[str] = []
+    place = 0
+    while len(lines) < limit and (found := _FAILURE.search(data, place)) is not None:
+        begin = data.rfind(b"\n", place, found.start()) + 1 or place
+        place = data.find(b"\n", found.end()) + 1 or len(data)
+        lines.append(data[begin:place][:MAX_LINE_BYTES].decode("utf-8", "replace"))
+    return lines
+
+
 def _telling_lines(message: str, stack: str | None) -> list[str]:
     """Returns what counts of an error without a known trace.
 
-    The first line of the message; where it names no failure, the first others that do. All lines of a
-    short stack; of a long one its ends and the first lines that name a failure.
+    The first line of the message; where that is a log's, or the message is long, also the first lines
+    that name a failure. All lines of a short stack; of a long one its ends, and those lines.
     """
-    first, *others = message[:MAX_WEAK_CHARS].strip().split("\n")
-    lines = [line for line in (stack or "")[:MAX_WEAK_CHARS].splitlines() if line.strip()]
-    if not lines and _FAILURE.search(first) is None:
-        others = list(filter(_FAILURE.search, others))[:MAX_FAILURE_LINES]
-        return [normalise(line) for line in (first, *others)]
+    first, _, others = message[:MAX_WEAK_CHARS].strip().partition("\n")
+    if not stack:
+        if not others or not (_LOG_LINE.match(first) or others.count("\n") > MAX_LINES):
+            return [normalise(first)]
+        lines = _failure_lines(first + "\n" + others, MAX_FAILURE_LINES)
+        return [normalise(line) for line in (first, *lines)]
+    stack = stack[:MAX_WEAK_CHARS]
+    lines = [line for line in stack.splitlines() if line.strip()]
     if len(lines) > MAX_LINES:
-        told = list(filter(_FAILURE.search, lines))[: MAX_LINES // 2]
+        told = _failure_lines(stack, MAX_LINES // 2)
         lines = lines[: MAX_LINES // 4] + told + lines[-MAX_LINES // 4 :]
     return [normalise(line) for line in (first, *lines)]
 

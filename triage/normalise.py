@@ -7,6 +7,7 @@ for comparing and grouping, not for people to read.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_MESSAGE_CHARS = 4000
 """Only this much of a message decides its group."""
@@ -30,11 +31,23 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("n", r"[+-]?\b\d+(?:[.,]\d+)*|(?<=[A-Za-z_-])\d+"),
 )
 _ALL = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _RULES))
+_MAY_CHANGE = re.compile(r"[\d/\\@\[]|-[^-]*-[^-]*-[^-]*-")
+"""What each rule needs; most words that are not of letters only just have a full stop."""
+_MAX_KEPT_CHARS = 100
+"""Longer words are not remembered, so that the memory of words stays bounded."""
 _SPOKEN = re.compile(r"(?:<time> ?){2,}")
 
 
 def _stand_in(found: re.Match[str]) -> str:
     return f"<{found.lastgroup}>"
+
+
+def _changed(word: str) -> str:
+    return _ALL.sub(_stand_in, word) if _MAY_CHANGE.search(word) else word
+
+
+_word = lru_cache(maxsize=32768)(_changed)
+"""Words come again and again, in all messages."""
 
 
 def normalise(message: str) -> str:
@@ -44,7 +57,7 @@ def normalise(message: str) -> str:
     at: none of the rules could touch them.
     """
     words = [
-        word if word.isalpha() else _ALL.sub(_stand_in, word)
+        word if word.isalpha() else _word(word) if len(word) <= _MAX_KEPT_CHARS else _changed(word)
         for word in message[:MAX_MESSAGE_CHARS].split()
     ]
     text = " ".join(words)
