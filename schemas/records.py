@@ -204,6 +204,8 @@ class Fix:
     origin: FixOrigin
     provenance: Provenance
     matched_on: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What its commands may destroy or switch off, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,10 @@ class SuggestedFix:
     severity: Label
     category: Label
     fixes: tuple[Fix, ...]
+    arm: str | None = None
+    """Way of ordering that was drawn for this answer, so that its success can be weighed."""
+    propensity: float | None = None
+    """How likely that way was to be drawn, above 0 and at most 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

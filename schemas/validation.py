@@ -262,6 +262,7 @@ _RULES: dict[type, dict[str, Check]] = {
         "origin": checks.symbol(FixOrigin),
         "provenance": _record(Provenance),
         "matched_on": checks.each(checks.text(limits.MAX_TITLE_CHARS), limits.MAX_ATTRIBUTES),
+        "warnings": checks.each(checks.text(limits.MAX_TITLE_CHARS), limits.MAX_ATTRIBUTES),
     },
     SuggestedFix: {
         "suggestion_id": _ID,
@@ -274,6 +275,8 @@ _RULES: dict[type, dict[str, Check]] = {
         "created_at": checks.time,
         **_LABELS,
         "fixes": checks.each(_record(Fix), limits.MAX_FIXES),
+        "arm": _OPTIONAL_ID,
+        "propensity": checks.or_none(checks.number(0, 1)),
     },
     FixFeedback: {
         "feedback_id": _ID,

@@ -158,8 +158,11 @@ SUGGESTION = SuggestedFix(
             origin=FixOrigin.KNOWLEDGE,
             provenance=PROVENANCE,
             matched_on=("type", "message"),
+            warnings=("deletes files: rm -rf",),
         ),
     ),
+    arm="words",
+    propensity=0.75,
 )
 FEEDBACK = FixFeedback(
     feedback_id="k1",
@@ -391,6 +394,7 @@ fixes = st.builds(
     origin=st.sampled_from(FixOrigin),
     provenance=provenances,
     matched_on=st.lists(texts, max_size=3).map(tuple),
+    warnings=st.lists(texts, max_size=3).map(tuple),
 )
 suggestions = st.builds(
     SuggestedFix,
@@ -404,6 +408,8 @@ suggestions = st.builds(
     created_at=times,
     **LABELS,
     fixes=st.lists(fixes, max_size=3).map(tuple),
+    arm=optional(ids),
+    propensity=optional(finite),
 )
 feedbacks = st.builds(
     FixFeedback,
