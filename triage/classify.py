@@ -66,9 +66,8 @@ class RuleBook:
 
     rules: tuple[Rule, ...]
     by_type: dict[str, tuple[int, ...]]
-    patterns: Gates
-    pattern_rules: tuple[int, ...]
-    """For each pattern of the set, the rule that it belongs to."""
+    searches: tuple[tuple[Gates, tuple[int, ...]], ...]
+    """Sets of patterns, and for each pattern the rule that it belongs to."""
     hints: dict[str, dict[str, str]]
     """For each field, what reporters say and what it means here."""
 
@@ -79,7 +78,8 @@ class RuleBook:
             if name:
                 found.update(self._of_type(name.lower()))
         encoded = text.encode("utf-8", "replace")
-        found.update(self.pattern_rules[index] for index in self.patterns.open(encoded))
+        for patterns, owners in self.searches:
+            found.update(owners[index] for index in patterns.open(encoded))
         return found
 
     def _of_type(self, key: str) -> tuple[int, ...]:
@@ -114,12 +114,22 @@ def _labels(entry: dict[str, object], at_most: dict[str, float]) -> tuple[_Said,
     return tuple(said)
 
 
-def _phrase_pattern(phrase: str) -> str:
-    """Reads a phrase: its words in this order, whole, whatever the white space and case."""
-    words = r"\s+".join(re2.escape(word) for word in phrase.split())
-    left = r"\b" if phrase[0].isalnum() else ""
-    right = r"\b" if phrase[-1].isalnum() else ""
-    return f"{left}{words}{right}"
+_EDGE = r"\b"
+
+
+def _phrase_patterns(phrases: list[str]) -> list[str]:
+    """Reads phrases: their words in this order, whole, whatever the white space and case.
+
+    All that begin and end alike become one expression: a search set costs by its expressions.
+    """
+    alike: dict[tuple[bool, bool], list[str]] = {}
+    for phrase in phrases:
+        words = r"\s+".join(re2.escape(word) for word in phrase.split())
+        alike.setdefault((phrase[0].isalnum(), phrase[-1].isalnum()), []).append(words)
+    return [
+        (_EDGE if left else "") + f"(?:{'|'.join(words)})" + (_EDGE if right else "")
+        for (left, right), words in alike.items()
+    ]
 
 
 # How the keys of a rule are found in a text.
@@ -137,8 +147,8 @@ _SQLSTATES = r"\bsql ?state[\[ :=(']{1,4}(?:%s)\b"
 
 
 def _entry_patterns(entry: dict[str, Any]) -> list[str]:
-    """Returns the expressions that any of the keys of a rule stands for."""
-    patterns = [*map(_phrase_pattern, entry.get("phrases", ())), *entry.get("patterns", ())]
+    """Returns the expressions that the keys of a rule stand for, its phrases apart."""
+    patterns = list(entry.get("patterns", ()))
     if statuses := entry.get("http"):
         patterns.append(_HTTP % "|".join(str(int(status)) for status in statuses))
     if names := entry.get("grpc"):
@@ -160,24 +170,29 @@ def load_rules(text: str) -> RuleBook:
     """
     data = tomllib.loads(text)
     at_most = data.get("at_most", {})
-    patterns: list[str] = []
+    # Two searches: in one set for all, the states multiply with what a text opens, and building
+    # them is what takes time in texts never seen before.
+    phrases: list[tuple[str, int]] = []
+    patterns: list[tuple[str, int]] = []
     rules: list[Rule] = []
     by_type: dict[str, list[int]] = {}
-    owners: list[int] = []
     for index, entry in enumerate(data["rule"]):
         rules.append(Rule(entry["name"], _labels(entry, at_most)))
         for name in entry.get("types", ()):
             by_type.setdefault(name.lower(), []).append(index)
-        for pattern in _entry_patterns(entry):
-            patterns.append(pattern)
-            owners.append(index)
+        phrases += ((found, index) for found in _phrase_patterns(entry.get("phrases", [])))
+        patterns += ((found, index) for found in _entry_patterns(entry))
     return RuleBook(
         rules=tuple(rules),
         by_type={name: tuple(indexes) for name, indexes in by_type.items()},
-        patterns=Gates(patterns, case_sensitive=False),
-        pattern_rules=tuple(owners),
+        searches=tuple(map(_search, (phrases, patterns))),
         hints={field: _hints(data.get(f"{field}_hints", {}), _VALUES[field]) for field in _FIELDS},
     )
+
+
+def _search(owned: list[tuple[str, int]]) -> tuple[Gates, tuple[int, ...]]:
+    patterns = Gates((pattern for pattern, _ in owned), case_sensitive=False)
+    return patterns, tuple(owner for _, owner in owned)
 
 
 def _hints(
@@ -224,8 +239,12 @@ def classify(event: ErrorEvent, trace: ParsedTrace | None, book: RuleBook | None
     What the reporter says wins over any rule; of the rules the surest, among equals the earlier.
     """
     book = book or shipped_rules()
+    matching = book.matching(*_texts(event, trace))
+    category = category_hint(event)
+    if not matching and not (event.severity_hint or event.domain_hint or category):
+        return _IN_DOUBT
     best: dict[str, _Said] = {}
-    for index in sorted(book.matching(*_texts(event, trace))):
+    for index in sorted(matching):
         for said in book.rules[index].labels:
             if said.field not in best or said.weight > best[said.field].weight:
                 best[said.field] = said
@@ -235,6 +254,6 @@ def classify(event: ErrorEvent, trace: ParsedTrace | None, book: RuleBook | None
         or said_by_rules.get("domain", _IN_DOUBT.domain),
         severity=_hinted(book, "severity", event.severity_hint)
         or said_by_rules.get("severity", _IN_DOUBT.severity),
-        category=_hinted(book, "category", category_hint(event))
+        category=_hinted(book, "category", category)
         or said_by_rules.get("category", _IN_DOUBT.category),
     )
