@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from fixstream.schemas.enums import LabelSource
 from fixstream.schemas.records import Label, Labels, TrainingExample
-from fixstream.trainer.examples import LearningExample, cropped, learning_example
+from fixstream.trainer.examples import LearningExample, learning_example
+from fixstream.trainer.features import cropped
 from fixstream.trainer.learner import Learner, LearnerConfig
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.precision import measure_precision

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from fixstream.schemas.enums import LabelSource
 from fixstream.schemas.records import Label, TrainingExample
-from fixstream.trainer.features import Encoded, ErrorText, Special, Tokenizer
+from fixstream.trainer.features import Encoded, ErrorText, Tokenizer
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Target
 
@@ -47,11 +47,13 @@ class LearningExample:
     """Hash of the fingerprint."""
     solution: int = NO_SOLUTION
     """Hash of the solution's id."""
+    claimed: tuple[bool, ...] = (False,) * len(HEADS)
+    """Per head, whether only a rule gave the label."""
 
     def target(self, head: str) -> Target:
         """What one head should say."""
         index = HEAD_NAMES.index(head)
-        return Target(self.classes[index], self.weights[index])
+        return Target(self.classes[index], self.weights[index], self.claimed[index])
 
     def targets(self) -> Mapping[str, Target]:
         """What all heads should say."""
@@ -72,23 +74,28 @@ def learning_example(example: TrainingExample, tokenizer: Tokenizer) -> Learning
         weights=tuple(weight * scale for _, weight in pairs),
         group=stable_hash(example.fingerprint),
         solution=stable_hash(example.solution_id) if example.solution_id else NO_SOLUTION,
+        claimed=tuple(label.source is LabelSource.RULE for label in labels),
     )
+
+
+def without_claims(example: LearningExample, told_heads: Collection[str]) -> LearningExample:
+    """The example as it teaches where people have labelled the given heads: no rule's word counts.
+
+    Learning from rules is better than nothing, but it only teaches what the rules know already.
+    """
+    weights = tuple(
+        0.0 if is_claimed and head in told_heads else weight
+        for head, weight, is_claimed in zip(
+            HEAD_NAMES, example.weights, example.claimed, strict=True
+        )
+    )
+    return example if weights == example.weights else replace(example, weights=weights)
 
 
 def stable_hash(text: str) -> int:
     """63 bits that are the same on every machine, and never `NO_SOLUTION`."""
     digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
     return (int.from_bytes(digest, "little") >> 1) or 1
-
-
-def cropped(encoded: Encoded, max_tokens: int) -> Encoded:
-    """The head and the tail of a sequence that is longer than `max_tokens`."""
-    ids = encoded.token_ids
-    if len(ids) <= max_tokens:
-        return encoded
-    tail = (max_tokens - 1) // 3
-    kept = (*ids[: max_tokens - 1 - tail], int(Special.CUT), *ids[len(ids) - tail :])
-    return Encoded(kept, encoded.domain_id, encoded.severity_id)
 
 
 def _class_and_weight(label: Label, classes: Sequence[str]) -> tuple[int, float]:
@@ -120,6 +127,12 @@ def to_tensors(examples: Sequence[LearningExample]) -> dict[str, Tensor]:
         "weights": torch.tensor([e.weights for e in examples], dtype=torch.float64).view(
             -1, len(HEADS)
         ),
+        "claimed": torch.tensor([e.claimed for e in examples], dtype=torch.bool).view(
+            -1, len(HEADS)
+        ),
+        "signs": torch.tensor(
+            [(e.encoded.service_id, *e.encoded.claims) for e in examples], dtype=torch.int32
+        ).view(-1, 1 + len(HEADS)),
         "keys": torch.tensor([(e.group, e.solution) for e in examples], dtype=torch.int64).view(
             -1, 2
         ),
@@ -130,18 +143,23 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> list[LearningExample]:
     """The reverse of `to_tensors`; raises KeyError or ValueError where something is missing."""
     tokens: list[int] = tensors["tokens"].tolist()
     rows = zip(
-        tensors["lengths"].tolist(),
-        tensors["hints"].tolist(),
-        tensors["classes"].tolist(),
-        tensors["weights"].tolist(),
-        tensors["keys"].tolist(),
+        *(tensors[name].tolist() for name in ("lengths", "hints", "signs")),
+        *(tensors[name].tolist() for name in ("classes", "weights", "claimed", "keys")),
         strict=True,
     )
     examples = []
     first = 0
-    for length, (domain_id, severity_id), classes, weights, (group, solution) in rows:
-        encoded = Encoded(tuple(tokens[first : first + length]), domain_id, severity_id)
-        examples.append(LearningExample(encoded, tuple(classes), tuple(weights), group, solution))
+    for length, (domain_id, severity_id), (service, *claims), *known, (group, solution) in rows:
+        category, domain, severity = claims
+        encoded = Encoded(
+            tuple(tokens[first : first + length]),
+            domain_id,
+            severity_id,
+            service,
+            (category, domain, severity),
+        )
+        classes, weights, claimed = map(tuple, known)
+        examples.append(LearningExample(encoded, classes, weights, group, solution, claimed))
         first += length
     if first != len(tokens):
         raise ValueError("tokens are left over")

@@ -1,10 +1,11 @@
-"""Turns the text of an error into token ids: `[start] [type] … [message] … [trace] …`.
+"""Turns the text of an error into token ids: `[start] [type] … [title] … [body] … [trace] …`.
 
 The vocabulary is hashed: a text is cut into words, words into sub-words (at dots, slashes, case
 changes and digits), and each sub-word is hashed into one of the ids that are left beside the
 special ones. Nothing has to be fitted, so the first error after the start already has all its
-words, and two deployments share their ids. This module knows nothing of labels as targets, of
-networks or of tensors.
+words, and two deployments share their ids. Beside the ids stands what else is known of an error
+before anybody has judged it: its service, and what the rules claim. This module knows nothing of
+labels as targets, of networks or of tensors.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 from typing import Protocol
@@ -21,8 +22,9 @@ from typing import Protocol
 from fixstream.schemas.enums import Domain, Severity
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.schemas.records import ErrorEvent, TrainingExample
+from fixstream.trainer.claims import NO_CLAIMS, NO_SIGN, Claims, claims_of, service_sign
 
-TOKENIZER_KIND = "hashed-subword-1"
+TOKENIZER_KIND = "hashed-subword-2"
 """Changes whenever the same text would get other ids; a checkpoint names the one it learnt with."""
 
 MASKED_HINT = 0
@@ -41,6 +43,8 @@ class Special(IntEnum):
     NUMBER = 6
     HEX = 7
     MASK = 8
+    BODY = 9
+    """What follows the first line of the message."""
 
 
 FIRST_SUBWORD = 16
@@ -58,6 +62,7 @@ class ErrorText:
     stack_trace: str | None = None
     domain_hint: str | None = None
     severity_hint: str | None = None
+    service: str | None = None
 
     @classmethod
     def from_event(cls, event: ErrorEvent) -> ErrorText:
@@ -68,12 +73,15 @@ class ErrorText:
             event.stack_trace,
             event.domain_hint,
             event.severity_hint,
+            event.service,
         )
 
     @classmethod
     def from_example(cls, example: TrainingExample) -> ErrorText:
         """The text of a training example, without hints: its labels are what is learnt."""
-        return cls(example.message, example.error_type, example.stack_trace)
+        return cls(
+            example.message, example.error_type, example.stack_trace, service=example.service
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,10 @@ class Encoded:
     token_ids: tuple[int, ...]
     domain_id: int = MASKED_HINT
     severity_id: int = MASKED_HINT
+    service_id: int = NO_SIGN
+    """Hash of the service's name."""
+    claims: Claims = NO_CLAIMS
+    """What the rules say of the text, without any hint."""
 
 
 class Tokenizer(Protocol):
@@ -193,7 +205,7 @@ class HashedTokenizer:
         """The ids of one text: at most `max_tokens`; of long fields the head and the tail stay."""
         budget = self.config.max_tokens - 1
         type_ids = _cut(self._field_ids(Special.TYPE, text.error_type), self.config.max_type_tokens)
-        message_ids = self._field_ids(Special.MESSAGE, text.message)
+        message_ids = self._message_ids(text.message)
         trace_ids = self._field_ids(Special.TRACE, text.stack_trace)
         budget -= len(type_ids)
         if len(message_ids) + len(trace_ids) > budget:
@@ -204,6 +216,8 @@ class HashedTokenizer:
             (int(Special.START), *type_ids, *message_ids, *trace_ids),
             _DOMAIN_IDS.get(text.domain_hint or "", MASKED_HINT),
             _SEVERITY_IDS.get(text.severity_hint or "", MASKED_HINT),
+            service_sign(text.service),
+            claims_of(text.message, text.error_type, text.stack_trace),
         )
 
     def to_json(self) -> str:
@@ -237,6 +251,11 @@ class HashedTokenizer:
         if kind != TOKENIZER_KIND:
             raise ArtifactRejected(f"tokenizer.json is of the unknown kind {kind!r}")
         return cls(config)
+
+    def _message_ids(self, message: str) -> list[int]:
+        """The first line says most, and is told apart from the others."""
+        title, _, body = message.strip().partition("\n")
+        return self._field_ids(Special.MESSAGE, title) + self._field_ids(Special.BODY, body)
 
     def _field_ids(self, marker: Special, field: str | None) -> list[int]:
         if not field:
@@ -291,3 +310,13 @@ def length_buckets(
     if group:
         groups.append(tuple(group))
     return groups
+
+
+def cropped(encoded: Encoded, max_tokens: int) -> Encoded:
+    """The head and the tail of a sequence that is longer than `max_tokens`."""
+    ids = encoded.token_ids
+    if len(ids) <= max_tokens:
+        return encoded
+    tail = (max_tokens - 1) // 3
+    kept = (*ids[: max_tokens - 1 - tail], int(Special.CUT), *ids[len(ids) - tail :])
+    return replace(encoded, token_ids=kept)

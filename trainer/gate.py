@@ -36,6 +36,7 @@ _FEWEST_PLACES_OF_CLASS = 4
 _HASH_RANGE = 1 << 20
 
 Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +90,22 @@ class ValidationSet:
         self.members.append(example)
         self._counts[_known_classes(example)] += 1
 
-    def score(self, probabilities: Mapping[str, Floats]) -> Answers:
-        """How well a model did on the members, from its [N, classes] per head."""
+    def score(
+        self, probabilities: Mapping[str, Floats], choices: Mapping[str, Ints] | None = None
+    ) -> Answers:
+        """How well a model did on the members.
+
+        Args:
+            probabilities: per head [N, classes].
+            choices: per head [N] the answers; the most probable classes unless given.
+        """
         answers = _no_answers(len(self.members))
         for column, head in enumerate(HEAD_NAMES):
             for row, member in enumerate(self.members):
                 if member.weights[column] > 0:
                     truth, said = member.classes[column], probabilities[head][row]
-                    answers.hits[row, column] = float(int(said.argmax()) == truth)
+                    choice = said.argmax() if choices is None else choices[head][row]
+                    answers.hits[row, column] = float(int(choice) == truth)
                     answers.losses[row, column] = -np.log(max(float(said[truth]), 1e-9))
         return answers
 

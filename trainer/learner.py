@@ -1,13 +1,14 @@
 """The learner: everything that changes while learning, and the order in which it changes.
 
 Predict first, then learn: each new example is scored by the mixture before any path has seen its
-label. The learner knows no Kafka, no files and no clock; a checkpoint is its state as tensors.
+label. The paths beside the network learn every block of new examples; the network as many as it
+earns. The learner knows no Kafka, no files and no clock; a checkpoint is its state as tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,17 +23,25 @@ from fixstream.trainer.checkpoint import (
     Artifact,
     Content,
 )
-from fixstream.trainer.examples import LearningExample, cropped
-from fixstream.trainer.features import HashedTokenizer, TokenizerConfig, length_buckets
+from fixstream.trainer.examples import LearningExample, without_claims
+from fixstream.trainer.features import (
+    HashedTokenizer,
+    TokenizerConfig,
+    cropped,
+    length_buckets,
+)
 from fixstream.trainer.gate import Answers, ValidationSet, Verdict
+from fixstream.trainer.mixture import NETWORK
 from fixstream.trainer.model import TrainedModel
 from fixstream.trainer.network import HEADS, ModelConfig
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, OptimizerConfig
+from fixstream.trainer.pace import PaceConfig
+from fixstream.trainer.pairs import TrainingPair
 from fixstream.trainer.precision import Precision
 from fixstream.trainer.replay import ReplayBuffer
 from fixstream.trainer.scores import ProgressiveScores
-from fixstream.trainer.step import StepResult, step_batch, train_step
-from fixstream.trainer.wide import Floats, class_balance, grams
+from fixstream.trainer.step import EncodedPair, StepResult, step_batch, train_step
+from fixstream.trainer.wide import Floats, class_balance
 
 _MAX_TOKENS_AT_ONCE = 4096
 SPARSE_PARAMETERS = ("token_embedding.weight",)
@@ -53,6 +62,7 @@ class LearnerConfig:
     promotion_margin: float = 0.05
     seed: int = 0
     precision: Precision = Precision.FLOAT32
+    pace: PaceConfig = field(default_factory=PaceConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ class Learnt:
     """What one call of `learn` did."""
 
     step: int
-    result: StepResult
+    result: StepResult | None
+    """None where the network rested."""
     rate: float
     num_new: int
     num_replayed: int
@@ -78,33 +89,42 @@ class Learner:
         self.validation = ValidationSet(config.validation_size, config.held_out_share)
         self.scores = ProgressiveScores()
         self.optimizer = self._fresh_optimizer()
+        self._num_steps = 0
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps since the very first start."""
-        return self.optimizer.num_steps
+        """Calls of `learn` since the very first start; the network may have rested in some."""
+        return self._num_steps
 
-    def learn(self, new: Sequence[LearningExample], num_replayed: int = 0) -> Learnt:
-        """Trains on new examples, once each, and on at most `num_replayed` old ones.
+    def learn(
+        self,
+        new: Sequence[LearningExample],
+        num_replayed: int = 0,
+        pairs: Sequence[TrainingPair] = (),
+    ) -> Learnt:
+        """Trains on new examples, once each, on at most `num_replayed` old ones, and on pairs.
+
+        Pairs teach the network's embedding alone, so with pairs it never rests.
 
         Raises:
             NonFiniteLoss: nothing has changed.
             ValueError: there is nothing to learn from.
         """
-        step = self.num_steps + 1
+        step = self._num_steps + 1
         replayed = self.replay.draw(num_replayed, new, step)
-        examples = [*new, *replayed]
-        if not examples:
+        if not (new or replayed):
             raise ValueError("nothing to learn from")
-        encoded = [cropped(e.encoded, self.config.max_training_tokens) for e in examples]
-        batch = step_batch(examples, encoded, self._balance(examples))
-        generator = torch.Generator().manual_seed(_step_seed(self.config.seed, step))
-        result = train_step(
-            self.model.network, self.optimizer, batch, generator, self.config.precision
-        )
-        if new:
-            logits = {head: values[: len(new)].numpy() for head, values in result.logits.items()}
-            self._learn_beside_network(new, replayed, logits)
+        told = [head for head, mixture in self.model.mixture.heads.items() if mixture.is_told]
+        fresh = [without_claims(example, told) for example in new]
+        again = [without_claims(example, told) for example in replayed]
+        result = None
+        if pairs or self._network_trains(step, fresh):
+            result = self._train_network([*fresh, *again], pairs, step)
+        if fresh:
+            self._learn_beside_network(fresh, again, result)
+            for example in new:
+                self.replay.add(example)
+        self._num_steps = step
         return Learnt(step, result, self.optimizer.rate, len(new), len(replayed))
 
     def answers(self) -> Answers:
@@ -121,7 +141,11 @@ class Learner:
             found = self.model.probabilities([members[index] for index in bucket])
             for head, rows in found.items():
                 probabilities[head][list(bucket)] = rows
-        return self.validation.score(probabilities)
+        choices = {
+            head: mixture.choices(probabilities[head])
+            for head, mixture in self.model.mixture.heads.items()
+        }
+        return self.validation.score(probabilities, choices)
 
     def judge(self, answers: Answers) -> Verdict:
         """The gate's verdict on the present model, with all its metrics."""
@@ -138,7 +162,10 @@ class Learner:
         corrections = {
             f"mixture.{head}.{name}": value
             for head, mixture in self.model.mixture.heads.items()
-            for name, value in (("temperature", mixture.temperature), ("power", mixture.power))
+            for name, value in (
+                ("temperature", mixture.temperature),
+                ("network_gain", mixture.network_gain),
+            )
         }
         return {**self.scores.metrics(), **earned, **corrections}
 
@@ -148,15 +175,16 @@ class Learner:
             WEIGHTS: self.model.tensors(),
             OPTIMIZER: {
                 **_prefixed("network.", self.optimizer.state_tensors()),
-                **_prefixed(
-                    "wide.",
-                    {k: torch.from_numpy(v) for k, v in self.model.wide.learning_state().items()},
-                ),
+                **{
+                    name: torch.from_numpy(array)
+                    for name, array in self.model.paths.learning_state().items()
+                },
             },
             REPLAY: {
                 **_prefixed("replay.", self.replay.state_tensors()),
                 **_prefixed("validation.", self.validation.state_tensors(champion)),
                 **_prefixed("scores.", self.scores.state_tensors()),
+                "num_steps": torch.tensor([self._num_steps]),
             },
         }
         copies = {
@@ -187,6 +215,7 @@ class Learner:
             self.replay.load_state_tensors(_under("replay.", side))
             self.validation.load_state_tensors(_under("validation.", side))
             self.scores.load_state_tensors(_under("scores.", side))
+            self._num_steps = int(side["num_steps"])
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             raise ArtifactRejected(f"the training state does not fit: {error}") from error
 
@@ -201,32 +230,48 @@ class Learner:
         self.model = TrainedModel.from_artifact(artifact, self.config.precision)
         self.optimizer = self._fresh_optimizer()
 
+    def _network_trains(self, step: int, fresh: Sequence[LearningExample]) -> bool:
+        gain = self.model.mixture.network_gain
+        return not fresh or self.config.pace.trains_on(step, gain)
+
+    def _train_network(
+        self, examples: Sequence[LearningExample], pairs: Sequence[TrainingPair], step: int
+    ) -> StepResult:
+        limit = self.config.max_training_tokens
+        encoded = [cropped(example.encoded, limit) for example in examples]
+        batch = step_batch(examples, encoded, self._balance(examples))
+        encoded_pairs = [EncodedPair.of(pair, self.tokenizer, limit) for pair in pairs]
+        generator = torch.Generator().manual_seed(_step_seed(self.config.seed, step))
+        batch = replace(batch, pairs=encoded_pairs)
+        return train_step(
+            self.model.network, self.optimizer, batch, generator, self.config.precision
+        )
+
     def _learn_beside_network(
         self,
         new: Sequence[LearningExample],
         replayed: Sequence[LearningExample],
-        network_logits: Mapping[str, Floats],
+        result: StepResult | None,
     ) -> None:
         """Scores, then the mixture, then the other paths: each before it has seen the label."""
-        wide = self.model.wide
-        texts = [grams(example.encoded, wide.num_buckets) for example in new]
-        experts = {**self.model.lexical_logits(texts), "network": network_logits}
+        model = self.model
+        experts = model.paths.logits([example.encoded for example in new])
+        if result is not None:
+            experts[NETWORK] = {h: v[: len(new)].numpy() for h, v in result.logits.items()}
         for head in HEADS:
-            mixture = self.model.mixture.heads[head]
+            mixture = model.mixture.heads[head]
             logits = {name: said[head] for name, said in experts.items()}
-            probabilities = mixture.probabilities(logits)
             targets = [example.target(head) for example in new]
+            probabilities = mixture.probabilities(logits)
+            answers = mixture.choices(probabilities)
             for row, target in enumerate(targets):
                 if target.weight > 0:
-                    self.scores.heads[head].add(probabilities[row], target.index)
+                    self.scores.heads[head].add(probabilities[row], target.index, int(answers[row]))
             mixture.learn(logits, targets)
-        for text, example in zip(texts, new, strict=True):
-            self.model.memory.add(text.ids, wide.values(text), example.targets())
-        again = [grams(example.encoded, wide.num_buckets) for example in replayed]
-        wide.learn([*texts, *again], [example.targets() for example in (*new, *replayed)])
-        wide.count(texts)
-        for example in new:
-            self.replay.add(example)
+        model.paths.learn(
+            [(example.encoded, example.targets()) for example in new],
+            [(example.encoded, example.targets()) for example in replayed],
+        )
 
     def _balance(self, examples: Sequence[LearningExample]) -> Tensor:
         counts = [self.model.mixture.heads[head].counts for head in HEADS]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Floats, Target
 
-NUM_GRAMS = 256
+NUM_GRAMS = 96
 _NUM_NEIGHBOURS = 10
 _SHARPNESS = 8.0
 """A neighbour counts exp(sharpness x cosine): e^8 for the same text, 1 for a strange one."""
@@ -105,7 +105,7 @@ class Memory:
 
     def _neighbours(self, dense: Floats) -> tuple[NDArray[np.int64], Floats]:
         held = min(int(self._num_seen[0]), self.num_places)
-        cosines = np.einsum("mg,mg->m", dense[self._ids[:held]], self._values[:held])
+        cosines = np.einsum("mg,mg->m", dense.take(self._ids[:held]), self._values[:held])
         if held > _NUM_NEIGHBOURS:
             # Stable, so that equal cosines are broken the same way on every machine.
             places = np.argsort(-cosines, kind="stable")[:_NUM_NEIGHBOURS]

@@ -49,6 +49,8 @@ def count_step(learnt: Learnt, seconds: float) -> None:
     STEPS.inc()
     EXAMPLES.labels("trained").inc(learnt.num_new)
     EXAMPLES.labels("replayed").inc(learnt.num_replayed)
+    if learnt.result is None:  # The network rested.
+        return
     TOKENS.inc(learnt.result.num_tokens)
     STEP_SECONDS.observe(seconds)
     TOKENS_PER_SECOND.set(learnt.result.num_tokens / max(seconds, 1e-9))

@@ -2,17 +2,15 @@
 
 Every path ("expert") gives a distribution. The mixture is their product, each raised to a weight
 that is learnt online by gradient descent on the log loss of the mixture (logistic mixing: Mattern,
-"Mixing Strategies in Data Compression", 2012). Two corrections follow:
+"Mixing Strategies in Data Compression", 2012), divided by a temperature that is learnt the same
+way. What comes out is a calibrated distribution, and learns from people's labels alone: what a
+rule claims is what the experts are to be measured against, not by.
 
-- Where classes are rare, the most probable class is nearly always the common one. The mixture is
-  divided by a power of the classes' frequencies; which power is chosen by the macro-F1 that each
-  candidate has reached on the stream so far.
-- A temperature, learnt on the log loss of what comes out, makes the confidence honest without
-  changing the answer.
+Where classes are rare, the most probable class is nearly always the common one, and an answer that
+is never given helps nobody. So the answer is not the most probable class but the one that raises
+the macro-F1 most, see `decision`. The module knows no texts and no networks.
 
-The module knows no texts and no networks.
-
-Shape legend: B texts, E experts, K classes of one head, P candidate powers.
+Shape legend: B texts, E experts, K classes of one head.
 """
 
 from __future__ import annotations
@@ -22,36 +20,36 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fixstream.trainer.decision import Board
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Floats, Target, softmax
 
-EXPERTS = ("wide", "memory", "network")
-_FIRST_WEIGHTS = (0.5, 0.5, 0.1)
-"""The quick learners lead until the network has earned more."""
+NETWORK = "network"
+EXPERTS = ("wide", "memory", "bayes", "rules", "service", NETWORK)
+_FIRST_WEIGHTS = (0.25, 0.25, 0.15, 0.4, 0.1, 0.05)
+"""The rules and the quick learners lead until the network has earned more."""
 _RATE = 0.05
-_TEMPERATURE_RATE = 0.02
-_POWERS = np.array((0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0), np.float32)
-_FORGET = 0.999
-"""Answers count half after some 700 others: the best power may change with the stream."""
+_TEMPERATURE_RATE = 0.005
 _FLOOR = 1e-4
 """No expert may rule a class out."""
+_GAIN_KEEP = 0.99
+MIN_TOLD = 20.0
+"""With so many labels from people, what rules claim no longer teaches a head anything."""
 
 
 class HeadMixture:
     """The mixture of one head."""
 
     def __init__(self, state: Mapping[str, NDArray[np.generic]], num_classes: int) -> None:
-        self._weights: Floats = np.array(state["weights"], dtype=np.float32)  # [E]
-        self._squares: Floats = np.array(state["squares"], dtype=np.float32)  # [E]
-        self._log_temperature: Floats = np.array(state["log_temperature"], dtype=np.float32)  # [1]
-        self._counts: Floats = np.array(state["counts"], dtype=np.float32)  # [K] labels seen
-        self._confusions: Floats = np.array(
-            state["confusions"], dtype=np.float32
-        )  # [P, K, K] truth, answer
-        self._num_classes = num_classes
         for name, expected in _shapes(num_classes).items():
             if state[name].shape != expected:
                 raise ValueError(f"mixture {name} is {state[name].shape}, wanted {expected}")
+        self._weights: Floats = np.array(state["weights"], dtype=np.float32)  # [E]
+        self._squares: Floats = np.array(state["squares"], dtype=np.float32)  # [E]
+        self._log_temperature: Floats = np.array(state["log_temperature"], dtype=np.float32)  # [1]
+        self._counts: Floats = np.array(state["counts"], dtype=np.float32)  # [K] labels learnt
+        self._gain: Floats = np.array(state["gain"], dtype=np.float32)  # [1]
+        self._board = Board(np.array(state["board"], dtype=np.float32))  # [4, K]
 
     @classmethod
     def fresh(cls, num_classes: int) -> HeadMixture:
@@ -74,14 +72,19 @@ class HeadMixture:
         return float(np.exp(self._log_temperature[0]))
 
     @property
-    def power(self) -> float:
-        """The power of the classes' frequencies that has served macro-F1 best."""
-        return float(_POWERS[self._best_power()])
+    def network_gain(self) -> float:
+        """By how many nats the network has lowered the log loss of late, beside the others."""
+        return float(self._gain[0])
 
     @property
     def counts(self) -> Floats:
-        """[K] how often each class was the truth, weighted."""
+        """[K] how often each class was learnt, weighted."""
         return self._counts
+
+    @property
+    def is_told(self) -> bool:
+        """Whether people have labelled enough that the rules' claims need not teach."""
+        return self._board.num_told >= MIN_TOLD
 
     def state(self) -> dict[str, Floats]:
         """The live arrays by name."""
@@ -90,59 +93,59 @@ class HeadMixture:
             "squares": self._squares,
             "log_temperature": self._log_temperature,
             "counts": self._counts,
-            "confusions": self._confusions,
+            "gain": self._gain,
+            "board": self._board.tallies,
         }
 
     def probabilities(self, logits: Mapping[str, Floats]) -> Floats:
         """[B, K] from each expert's [B, K]; an expert that is absent has no say."""
-        present = [index for index, expert in enumerate(EXPERTS) if expert in logits]
-        logs = np.stack([_log_probabilities(logits[EXPERTS[index]]) for index in present])
+        present, logs = _logs(logits)
         mixed = np.tensordot(self._weights[present], logs, axes=1)
-        corrected = mixed - self.power * self._log_frequencies()
-        return softmax(np.asarray(corrected / self.temperature, np.float32))
+        return softmax(np.asarray(mixed / self.temperature, np.float32))
+
+    def choices(self, probabilities: Floats) -> NDArray[np.int64]:
+        """[B] the answers for [B, K]: the most probable class until people have labelled some."""
+        if not self.is_told:
+            return np.asarray(probabilities.argmax(axis=-1), np.int64)
+        return self._board.choices(probabilities)
 
     def learn(self, logits: Mapping[str, Floats], targets: Sequence[Target]) -> None:
-        """One small step per text, in order; all experts must be present."""
-        logs = np.stack([_log_probabilities(logits[expert]) for expert in EXPERTS])  # [E, B, K]
+        """One small step per text, in order; what a rule claimed is counted only."""
+        present, logs = _logs(logits)  # [E], [E, B, K]
         for row, target in enumerate(targets):
-            if target.weight > 0.0:
-                self._learn_one(logs[:, row], target)
+            if target.weight <= 0.0:
+                continue
+            self._counts[target.index] += target.weight
+            if not target.is_claimed:
+                self._learn_one(present, logs[:, row], target)
 
-    def _learn_one(self, logs: Floats, target: Target) -> None:
-        mixed = self._weights @ logs
-        frequencies = self._log_frequencies()
-        self._learn_temperature(mixed - self.power * frequencies, target)
-        self._learn_power(mixed, frequencies, target)
+    def _learn_one(self, present: Sequence[int], logs: Floats, target: Target) -> None:
+        weights = self._weights[present]
+        mixed = weights @ logs
+        shares = softmax(np.asarray(mixed / self.temperature, np.float32))
+        answer = int(self.choices(shares[None])[0])
+        self._board.add(shares, answer, target.index)
+        self._learn_temperature(mixed, target)
+        if EXPERTS.index(NETWORK) in present:
+            self._learn_gain(weights[:-1] @ logs[:-1], shares, target)
         error = softmax(mixed)
         error[target.index] -= 1.0
         gradient = (logs @ error) * target.weight
-        self._squares += gradient * gradient
-        self._weights -= _RATE * gradient / np.sqrt(self._squares)
-        np.clip(self._weights, 0.0, 3.0, out=self._weights)
-        self._counts[target.index] += target.weight
+        self._squares[present] += gradient * gradient
+        moved = weights - _RATE * gradient / np.sqrt(self._squares[present])
+        self._weights[present] = np.clip(moved, 0.0, 3.0)
 
-    def _learn_temperature(self, corrected: Floats, target: Target) -> None:
-        scaled = np.asarray(corrected / self.temperature, np.float32)
+    def _learn_gain(self, without: Floats, shares: Floats, target: Target) -> None:
+        others = softmax(np.asarray(without / self.temperature, np.float32))
+        gain = np.log(shares[target.index] + 1e-9) - np.log(others[target.index] + 1e-9)
+        self._gain[0] = _GAIN_KEEP * self._gain[0] + (1 - _GAIN_KEEP) * gain
+
+    def _learn_temperature(self, mixed: Floats, target: Target) -> None:
+        scaled = np.asarray(mixed / self.temperature, np.float32)
         # d loss / d log T = z[target] - sum(p * z), with z the scaled logits.
         gradient = target.weight * float(scaled[target.index] - softmax(scaled) @ scaled)
         moved = self._log_temperature[0] - _TEMPERATURE_RATE * gradient
         self._log_temperature[0] = np.clip(moved, -1.5, 1.5)
-
-    def _learn_power(self, mixed: Floats, frequencies: Floats, target: Target) -> None:
-        answers = (mixed - _POWERS[:, None] * frequencies).argmax(axis=1)
-        self._confusions *= _FORGET
-        self._confusions[np.arange(len(_POWERS)), target.index, answers] += target.weight
-
-    def _best_power(self) -> int:
-        hits = np.diagonal(self._confusions, axis1=1, axis2=2)  # [P, K]
-        truths, answers = self._confusions.sum(axis=2), self._confusions.sum(axis=1)
-        # A class that never occurs is not part of the mean; its truths are zero for every power.
-        scores = 2 * hits / np.maximum(truths + answers, 1e-6) * (truths > 0)
-        return int(scores.sum(axis=1).argmax())
-
-    def _log_frequencies(self) -> Floats:
-        smoothed = self._counts + 0.5
-        return np.asarray(np.log(smoothed / smoothed.sum()), np.float32)
 
 
 class Mixture:
@@ -168,6 +171,11 @@ class Mixture:
             }
         )
 
+    @property
+    def network_gain(self) -> float:
+        """What the network has earned in the head where it has earned most, in nats."""
+        return max(mixture.network_gain for mixture in self.heads.values())
+
     def state(self) -> dict[str, Floats]:
         """The live arrays by name."""
         return {
@@ -183,8 +191,15 @@ def _shapes(num_classes: int) -> dict[str, tuple[int, ...]]:
         "squares": (len(EXPERTS),),
         "log_temperature": (1,),
         "counts": (num_classes,),
-        "confusions": (len(_POWERS), num_classes, num_classes),
+        "gain": (1,),
+        "board": (Board.NUM_TALLIES, num_classes),
     }
+
+
+def _logs(logits: Mapping[str, Floats]) -> tuple[list[int], Floats]:
+    """Which experts are there, and their log probabilities [E, B, K]."""
+    present = [index for index, expert in enumerate(EXPERTS) if expert in logits]
+    return present, np.stack([_log_probabilities(logits[EXPERTS[index]]) for index in present])
 
 
 def _log_probabilities(logits: Floats) -> Floats:

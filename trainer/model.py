@@ -16,12 +16,19 @@ from torch import Tensor
 
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.trainer.checkpoint import Artifact
-from fixstream.trainer.features import MASKED_HINT, Encoded, ErrorText, HashedTokenizer, Tokenizer
-from fixstream.trainer.memory import Memory
-from fixstream.trainer.mixture import Mixture
+from fixstream.trainer.features import (
+    MASKED_HINT,
+    Encoded,
+    ErrorText,
+    HashedTokenizer,
+    Tokenizer,
+    cropped,
+)
+from fixstream.trainer.lexical_paths import LexicalPaths
+from fixstream.trainer.mixture import NETWORK, Mixture
 from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
 from fixstream.trainer.precision import Precision
-from fixstream.trainer.wide import Floats, Grams, WidePath, grams
+from fixstream.trainer.wide import Floats
 
 __all__ = [
     "HEADS",
@@ -39,11 +46,8 @@ class Distribution:
     """Calibrated probabilities of the classes of one head; they add up to one."""
 
     probabilities: Mapping[str, float]
-
-    @property
-    def value(self) -> str:
-        """The most probable class."""
-        return max(self.probabilities, key=lambda name: self.probabilities[name])
+    value: str
+    """The answer: not always the most probable class, see `decision`."""
 
     @property
     def confidence(self) -> float:
@@ -63,21 +67,19 @@ class Prediction:
 
 
 class TrainedModel:
-    """Tokenizer, network, wide path, memory and mixture of one model version."""
+    """Tokenizer, network, the paths beside it and the mixture of one model version."""
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         network: ErrorLearningModel,
-        wide: WidePath,
-        memory: Memory,
+        paths: LexicalPaths,
         mixture: Mixture,
         precision: Precision = Precision.FLOAT32,
     ) -> None:
         self.tokenizer = tokenizer
         self.network = network
-        self.wide = wide
-        self.memory = memory
+        self.paths = paths
         self.mixture = mixture
         self.precision = precision
 
@@ -87,8 +89,7 @@ class TrainedModel:
         return cls(
             tokenizer,
             ErrorLearningModel.initialised(config, seed),
-            WidePath.fresh(config.wide_buckets),
-            Memory.fresh(config.memory_places, config.wide_buckets),
+            LexicalPaths.fresh(config.wide_buckets, config.memory_places),
             Mixture.fresh(),
         )
 
@@ -128,18 +129,17 @@ class TrainedModel:
             raise ArtifactRejected("tokenizer.json does not fit the model's configuration")
         try:
             network = ErrorLearningModel.from_tensors(config, _under("network.", tensors))
-            wide = WidePath({k: v.numpy() for k, v in _under("wide.", tensors).items()})
-            memory = Memory(
-                {k: v.numpy() for k, v in _under("memory.", tensors).items()}, config.wide_buckets
+            paths = LexicalPaths.from_state(
+                {k: v.numpy() for k, v in tensors.items() if not k.startswith("network.")}
             )
             mixture = Mixture.from_state(
                 {k: v.numpy() for k, v in _under("mixture.", tensors).items()}
             )
         except (KeyError, ValueError, RuntimeError) as error:
             raise ArtifactRejected(f"weights.safetensors does not fit: {error}") from error
-        if (wide.num_buckets, memory.num_places) != (config.wide_buckets, config.memory_places):
+        if paths.size != (config.wide_buckets, config.memory_places):
             raise ArtifactRejected("the wide path or the memory is of another size")
-        return cls(tokenizer, network, wide, memory, mixture, precision)
+        return cls(tokenizer, network, paths, mixture, precision)
 
     def check_prediction(self) -> None:
         """Raises ArtifactRejected unless the model gives finite numbers for a short text."""
@@ -153,16 +153,10 @@ class TrainedModel:
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name, as `from_tensors` wants them; they are live, not copies."""
-        parts: dict[str, Tensor] = {
-            f"network.{name}": tensor for name, tensor in self.network.state_dict().items()
-        }
-        for prefix, arrays in (
-            ("wide.", self.wide.state()),
-            ("memory.", self.memory.state()),
-            ("mixture.", self.mixture.state()),
-        ):
-            parts.update({prefix + name: torch.from_numpy(a) for name, a in arrays.items()})
-        return parts
+        parts = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        mixture = {f"mixture.{name}": array for name, array in self.mixture.state().items()}
+        beside = {**self.paths.state(), **mixture}
+        return {**parts, **{name: torch.from_numpy(array) for name, array in beside.items()}}
 
     def encode(self, text: ErrorText) -> Encoded:
         """The ids of a text, as `predict_encoded` takes them."""
@@ -179,9 +173,9 @@ class TrainedModel:
         mixed, embeddings = self._run(encoded)
         return [
             Prediction(
-                category=_distribution("category", mixed["category"][row]),
-                domain=_distribution("domain", mixed["domain"][row]),
-                severity=_distribution("severity", mixed["severity"][row]),
+                category=self._distribution("category", mixed["category"][row]),
+                domain=self._distribution("domain", mixed["domain"][row]),
+                severity=self._distribution("severity", mixed["severity"][row]),
                 embedding=embeddings[row],
             )
             for row in range(len(encoded))
@@ -197,17 +191,9 @@ class TrainedModel:
             return np.zeros((0, self.network.config.solution_dim), np.float32)
         return self._run_network([self.tokenizer.encode(text) for text in texts])[1]
 
-    def lexical_logits(self, texts: Sequence[Grams]) -> dict[str, dict[str, Floats]]:
-        """What the paths beside the network say: expert -> head -> [B, classes]."""
-        return {
-            "wide": self.wide.logits(texts),
-            "memory": self.memory.logits([(text.ids, self.wide.values(text)) for text in texts]),
-        }
-
     def _run(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
         network_logits, embeddings = self._run_network(encoded)
-        lexical = self.lexical_logits([grams(one, self.wide.num_buckets) for one in encoded])
-        experts = {**lexical, "network": network_logits}
+        experts = {**self.paths.logits(encoded), NETWORK: network_logits}
         mixed = {
             head: self._mix(head, {name: said[head] for name, said in experts.items()}, encoded)
             for head in HEADS
@@ -216,7 +202,8 @@ class TrainedModel:
 
     def _run_network(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
         with torch.inference_mode(), self.precision.autocast():
-            output = self.network(pack(encoded))
+            limit = self.network.config.network_tokens
+            output = self.network(pack([cropped(one, limit) for one in encoded]))
         logits = {head: values.float().numpy() for head, values in output.logits.items()}
         return logits, output.embedding.float().numpy()
 
@@ -226,18 +213,20 @@ class TrainedModel:
         # While it learnt, the network never had to say what a hint had just told it.
         hinted = [row for row, one in enumerate(encoded) if _is_hinted(head, one)]
         if hinted:
-            others = {name: said[hinted] for name, said in experts.items() if name != "network"}
+            others = {name: said[hinted] for name, said in experts.items() if name != NETWORK}
             mixed[hinted] = mixture.probabilities(others)
         return mixed
+
+    def _distribution(self, head: str, row: Floats) -> Distribution:
+        classes = HEADS[head]
+        choice = int(self.mixture.heads[head].choices(row[None])[0])
+        shares = dict(zip(classes, (float(p) for p in row), strict=True))
+        return Distribution(shares, classes[choice])
 
 
 def _is_hinted(head: str, encoded: Encoded) -> bool:
     hints = {"domain": encoded.domain_id, "severity": encoded.severity_id}
     return hints.get(head, MASKED_HINT) != MASKED_HINT
-
-
-def _distribution(head: str, row: Floats) -> Distribution:
-    return Distribution(dict(zip(HEADS[head], (float(p) for p in row), strict=True)))
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -47,6 +47,8 @@ class ModelConfig:
     """Weights per class of the wide path; not part of the network."""
     memory_places: int = 4096
     """Examples that the memory path holds; not part of the network."""
+    network_tokens: int = 128
+    """Of a longer text the network reads the head and the tail; the other paths read it all."""
 
     def __post_init__(self) -> None:
         if self.embedding_dim % (2 * self.num_heads) != 0:

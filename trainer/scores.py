@@ -27,12 +27,11 @@ class HeadScores:
         self.bins = np.zeros((_NUM_BINS, 3))  # [bin, (count, confidence, correct)]
         self.totals = np.zeros(2)  # log loss, count
 
-    def add(self, probabilities: Floats, truth: int) -> None:
-        """Counts one answer [K] made before its label was learnt."""
+    def add(self, probabilities: Floats, truth: int, answer: int) -> None:
+        """Counts one answer, with its distribution [K], made before its label was learnt."""
         self.confusion *= _KEEP
         self.bins *= _KEEP
         self.totals *= _KEEP
-        answer = int(probabilities.argmax())
         confidence = float(probabilities[answer])
         self.confusion[truth, answer] += 1.0
         self.bins[min(int(confidence * _NUM_BINS), _NUM_BINS - 1)] += (

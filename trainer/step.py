@@ -8,16 +8,17 @@ replayed; S width of the solution embedding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
 from fixstream.trainer.examples import NO_SOLUTION, LearningExample
-from fixstream.trainer.features import Encoded
+from fixstream.trainer.features import Encoded, ErrorText, Tokenizer, cropped
 from fixstream.trainer.network import HEADS, ByteDropout, ErrorLearningModel, NetworkOutput, pack
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, NonFiniteGradient
+from fixstream.trainer.pairs import MAX_PAIR_WEIGHT, TrainingPair
 from fixstream.trainer.precision import Precision
 
 _HINT_SHARE = 0.1
@@ -26,6 +27,25 @@ _CONTRASTIVE_WEIGHT = 0.2
 _CONTRASTIVE_TEMPERATURE = 0.1
 # Enum order starts at 1 in the hint tables; 0 is the masked hint.
 _FIRST_HINT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPair:
+    """A `TrainingPair` as ids."""
+
+    error: Encoded
+    fix: Encoded
+    weight: float
+    is_positive: bool
+
+    @classmethod
+    def of(cls, pair: TrainingPair, tokenizer: Tokenizer, max_tokens: int) -> EncodedPair:
+        """Encodes a pair; longer texts are cropped."""
+        error, fix = (
+            cropped(tokenizer.encode(ErrorText(text)), max_tokens)
+            for text in (pair.error_text, pair.fix_text)
+        )
+        return cls(error, fix, min(pair.weight, MAX_PAIR_WEIGHT), pair.is_positive)
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -41,6 +61,8 @@ class StepBatch:
     weights: Tensor  # [B, heads] label weights, balanced over classes; 0 skips
     groups: Tensor  # [B]
     solutions: Tensor  # [B], NO_SOLUTION where there is none
+    pairs: Sequence[EncodedPair] = ()
+    """Errors and fixes that feedback has judged; they have no labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +71,7 @@ class StepResult:
 
     losses: dict[str, float]
     """Per head, `contrastive`, and `total`."""
-    logits: dict[str, Tensor]  # head -> [B, classes], before the step
+    logits: dict[str, Tensor]  # head -> [B, classes], before the step; pairs have none
     gradient_norm: float
     num_tokens: int
 
@@ -87,10 +109,14 @@ def train_step(
         NonFiniteLoss: neither the network nor the optimizer has changed.
     """
     encoded, weights = _with_hints(batch, generator)
-    packed = pack(encoded)
+    of_pairs = [one for pair in batch.pairs for one in (pair.error, pair.fix)]
+    packed = pack([*encoded, *of_pairs])
     with precision.autocast():
         output = network(packed, ByteDropout(network.config.dropout, generator))
-    losses = _losses(output, batch, weights)
+    losses = _losses(_rows(output, slice(len(encoded))), batch, weights)
+    if batch.pairs:
+        judged = output.embedding[len(encoded) :].float()
+        losses["pairs"] = _CONTRASTIVE_WEIGHT * pair_loss(judged, batch.pairs)
     total = torch.stack(list(losses.values())).sum()
     if not bool(torch.isfinite(total)):
         raise NonFiniteLoss(f"loss is {total.detach().item()}")
@@ -101,10 +127,14 @@ def train_step(
         raise NonFiniteLoss(str(error)) from error
     return StepResult(
         {name: loss.detach().item() for name, loss in (*losses.items(), ("total", total))},
-        {head: logits.detach().float() for head, logits in output.logits.items()},
+        {h: logits.detach()[: len(encoded)].float() for h, logits in output.logits.items()},
         norm,
         packed.num_tokens,
     )
+
+
+def _rows(output: NetworkOutput, rows: slice) -> NetworkOutput:
+    return NetworkOutput({h: v[rows] for h, v in output.logits.items()}, output.embedding[rows])
 
 
 def _with_hints(batch: StepBatch, generator: torch.Generator) -> tuple[list[Encoded], Tensor]:
@@ -118,7 +148,7 @@ def _with_hints(batch: StepBatch, generator: torch.Generator) -> tuple[list[Enco
     weights[:, severity][shown[:, 1]] = 0.0
     hints = (batch.classes[:, [domain, severity]] + _FIRST_HINT) * shown
     encoded = [
-        Encoded(one.token_ids, domain_id, severity_id)
+        replace(one, domain_id=domain_id, severity_id=severity_id)
         for one, (domain_id, severity_id) in zip(batch.encoded, hints.tolist(), strict=True)
     ]
     return encoded, weights
@@ -160,3 +190,26 @@ def contrastive_loss(embedding: Tensor, groups: Tensor, solutions: Tensor) -> Te
     )
     log_share = F.log_softmax(similarity, dim=1).masked_fill(~positives, 0.0)
     return -(log_share.sum(dim=1)[anchors] / positives.sum(dim=1)[anchors]).mean()
+
+
+def pair_loss(embedding: Tensor, pairs: Sequence[EncodedPair]) -> Tensor:
+    """Draws errors to the fixes that solved them, and away from those that did not.
+
+    A fix that worked has to be nearer than the other fixes of the step (van den Oord et al.,
+    "Representation Learning with Contrastive Predictive Coding", 2018); one that failed has to be
+    no nearer than a stranger.
+
+    Args:
+        embedding: [2P, S] of unit norm: error and fix of each pair in turn.
+        pairs: P of them.
+
+    Returns:
+        A scalar; 0 if no pair counts.
+    """
+    errors, fixes = embedding[0::2], embedding[1::2]
+    similarity = errors @ fixes.T / _CONTRASTIVE_TEMPERATURE
+    worked = torch.tensor([pair.is_positive for pair in pairs])
+    weights = torch.tensor([pair.weight for pair in pairs])
+    own = similarity.diagonal()
+    each = torch.where(worked, torch.logsumexp(similarity, dim=1) - own, F.softplus(own))
+    return (each * weights).sum() / len(pairs)

@@ -240,10 +240,12 @@ class TrainingLoop:
         self._counts = replace(
             self._counts, steps=learnt.step, trained=self._counts.trained + learnt.num_new
         )
+        count_step(learnt, seconds)
+        if learnt.result is None:  # The network rested.
+            return
         total = learnt.result.losses["total"]
         before = total if self._mean_loss is None else self._mean_loss
         self._mean_loss = before * _LOSS_KEEP + total * (1 - _LOSS_KEEP)
-        count_step(learnt, seconds)
         log.debug("step taken", step=learnt.step, loss=round(total, 4), seconds=round(seconds, 3))
 
     def _is_checkpoint_due(self) -> bool:

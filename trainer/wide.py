@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class Grams:
     """The distinct n-grams of one text."""
 
     ids: NDArray[np.int64]  # [N] buckets
-    counts: Floats  # [N] 1 + log(occurrences)
+    counts: Floats  # [N] by kind, 1 + log(occurrences) times its weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Target:
 
     index: int
     weight: float
+    is_claimed: bool = False
+    """Whether only a rule says so."""
 
 
 def _columns() -> dict[str, slice]:
@@ -53,28 +56,51 @@ def _columns() -> dict[str, slice]:
 COLUMNS = _columns()
 NUM_COLUMNS = sum(len(classes) for classes in HEADS.values())
 
-_UNIGRAM, _FIELD, _BIGRAM = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+_TITLE_WEIGHT = 1.5
+_MIX = 0x9E3779B97F4A7C15
 
 
 def grams(encoded: Encoded, num_buckets: int) -> Grams:
-    """Single tokens, single tokens with their field, and neighbours, hashed into the buckets."""
-    ids = np.asarray(encoded.token_ids, dtype=np.uint64)
-    is_field = (ids >= Special.TYPE) & (ids <= Special.TRACE)
-    fields = np.maximum.accumulate(np.where(is_field, ids, 0))
+    """Single tokens, single tokens of a telling field, and neighbours, hashed into the buckets.
+
+    The first line of a message and its error type say more than all that follows: their tokens
+    count again as tokens of their field, and neighbours within the title once more.
+    """
+    return _grams(encoded.token_ids, num_buckets)
+
+
+@lru_cache(maxsize=4096)
+def _grams(token_ids: tuple[int, ...], num_buckets: int) -> Grams:
+    # Cached, for a text is read when it is predicted, when it is learnt and when it is replayed.
+    ids = np.asarray(token_ids, dtype=np.uint64)
+    is_field = ((ids >= Special.TYPE) & (ids <= Special.TRACE)) | (ids == Special.BODY)
+    fields = np.maximum.accumulate(np.where(is_field, np.arange(len(ids)), 0))
+    fields = ids[fields]
     is_word = (ids >= FIRST_SUBWORD) | (ids == Special.NUMBER) | (ids == Special.HEX)
     words, fields = ids[is_word], fields[is_word]
+    title = words[fields == Special.MESSAGE]
+    message = words[(fields == Special.MESSAGE) | (fields == Special.BODY)]
+    kinds = (
+        (words, 1.0),
+        (words[fields == Special.TYPE], 1.0),
+        (title, _TITLE_WEIGHT),
+        (words[fields == Special.TRACE], 1.0),
+        (_neighbours(message), 1.0),
+        (_neighbours(title), 1.0),
+    )
     with np.errstate(over="ignore"):
-        hashed = np.concatenate(
-            (
-                words * np.uint64(_UNIGRAM),
-                (words * np.uint64(8) + fields) * np.uint64(_FIELD),
-                (words[:-1] * np.uint64(_FIELD) + words[1:]) * np.uint64(_BIGRAM),
-            )
-        )
+        keys = [(kind + np.uint64(salt)) * np.uint64(_MIX) for salt, (kind, _) in enumerate(kinds)]
     # The high bits of a product are the well-mixed ones.
-    buckets = ((hashed >> np.uint64(33)) % np.uint64(num_buckets)).astype(np.int64)
-    distinct, occurrences = np.unique(buckets, return_counts=True)
-    return Grams(distinct, (1.0 + np.log(occurrences)).astype(np.float32))
+    buckets = (np.concatenate(keys) >> np.uint64(30)) % np.uint64(num_buckets)
+    weights = np.repeat([weight for _, weight in kinds], [len(kind) for kind, _ in kinds])
+    distinct, firsts, occurrences = np.unique(buckets, return_index=True, return_counts=True)
+    counts = weights[firsts] * (1.0 + np.log(occurrences))
+    return Grams(distinct.astype(np.int64), counts.astype(np.float32))
+
+
+def _neighbours(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    with np.errstate(over="ignore"):
+        return words[:-1] * np.uint64(1_000_003) + words[1:] * np.uint64(7919)
 
 
 class WidePath:

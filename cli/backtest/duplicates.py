@@ -25,8 +25,7 @@ from fixstream.inference.ranking import Candidate, Question, RankingWeights, ran
 from fixstream.inference.served import ErrorText, Vectors
 from fixstream.inference.suggest import MAX_TRIALS
 from fixstream.schemas.records import ErrorEvent, Provenance, Solution
-from fixstream.trainer.examples import cropped
-from fixstream.trainer.features import Encoded, length_buckets
+from fixstream.trainer.features import Encoded, cropped, length_buckets
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.network import ErrorLearningModel, pack
 from fixstream.triage.scrub import Scrubber

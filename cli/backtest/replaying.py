@@ -158,8 +158,9 @@ class Backtest:
     def _wide_path(self, answer: Answer) -> dict[str, tuple[str, float]]:
         """What the model's linear path says by itself."""
         model = self._system.learner.model
-        text = grams(model.encode(answer.inquiry.text), model.wide.num_buckets)
-        shares = {head: softmax(rows[0]) for head, rows in model.wide.logits([text]).items()}
+        wide = model.paths.wide
+        text = grams(model.encode(answer.inquiry.text), wide.num_buckets)
+        shares = {head: softmax(rows[0]) for head, rows in wide.logits([text]).items()}
         return {
             head: (HEADS[head][int(row.argmax())], float(row.max())) for head, row in shares.items()
         }

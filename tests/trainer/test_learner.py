@@ -14,8 +14,11 @@ from torch import Tensor
 from fixstream.schemas.enums import LabelSource
 from fixstream.trainer.checkpoint import TOKENIZER
 from fixstream.trainer.examples import LearningExample, learning_example
+from fixstream.trainer.features import ErrorText
 from fixstream.trainer.learner import Learner
-from fixstream.trainer.step import NonFiniteLoss, contrastive_loss
+from fixstream.trainer.pace import PaceConfig
+from fixstream.trainer.pairs import TrainingPair
+from fixstream.trainer.step import EncodedPair, NonFiniteLoss, contrastive_loss, pair_loss
 from support.training import TINY_LEARNER, training_example
 
 NUM_STEPS = 6
@@ -31,7 +34,8 @@ CHUNKS = list(chunks(NUM_STEPS))
 
 
 def run(learner: Learner, parts: Sequence[Sequence[LearningExample]]) -> list[float]:
-    return [learner.learn(part, num_replayed=4).result.losses["total"] for part in parts]
+    results = [learner.learn(part, num_replayed=4).result for part in parts]
+    return [result.losses["total"] for result in results if result is not None]
 
 
 def state(learner: Learner) -> dict[str, dict[str, Tensor]]:
@@ -79,6 +83,85 @@ def test_killed_and_resumed_equals_unbroken_bit_by_bit(crash_after: int) -> None
     run(broken, CHUNKS[crash_after : crash_after + 1])
     assert first_losses + run(resumed, CHUNKS[crash_after:]) == losses
     assert_same(state(unbroken), resumed)
+
+
+RESTING = replace(TINY_LEARNER, pace=PaceConfig(first_blocks=2, good_gain=9.0, fair_gain=9.0))
+PAIRS = (
+    TrainingPair("connection refused by db", "open the port of the database"),
+    TrainingPair("timed out after 5 ms", "open the port of the database", 0.5, is_positive=False),
+)
+
+
+def run_with_rests(learner: Learner, numbers: Sequence[int]) -> list[float | None]:
+    """Blocks with people's labels; every fifth brings pairs, so that the network does not rest."""
+    losses = []
+    for number in numbers:
+        block = [told(n) for n in range(number * 8, number * 8 + 8)]
+        learnt = learner.learn(block, 4, PAIRS if number % 5 == 4 else ())
+        losses.append(learnt.result.losses["total"] if learnt.result else None)
+    return losses
+
+
+def told(number: int) -> LearningExample:
+    example = replace(training_example(number, source=LabelSource.REPORTER), service="shop")
+    return learning_example(example, Learner(TINY_LEARNER).tokenizer)
+
+
+@pytest.mark.parametrize("crash_after", [1, 3, 7])
+def test_resumed_while_the_network_rests_equals_unbroken_bit_by_bit(crash_after: int) -> None:
+    unbroken = Learner(RESTING)
+    losses = run_with_rests(unbroken, range(10))
+    assert [loss is None for loss in losses] == [
+        number >= 2 and (number + 1) % 6 != 0 and number % 5 != 4 for number in range(10)
+    ]
+    broken = Learner(RESTING)
+    first_losses = run_with_rests(broken, range(crash_after))
+    resumed = through_bytes(broken)
+    assert first_losses + run_with_rests(resumed, range(crash_after, 10)) == losses
+    assert_same(state(unbroken), resumed)
+
+
+def test_a_block_without_the_network_still_teaches_the_other_paths() -> None:
+    learner = Learner(replace(RESTING, pace=PaceConfig(0, 9.0, 9.0, 10**6)))
+    network = {name: p.clone() for name, p in learner.model.network.state_dict().items()}
+    run_with_rests(learner, [0, 1, 2, 3, 5, 6, 7, 8])
+    assert learner.num_steps == 8
+    assert learner.optimizer.num_steps == 0
+    for name, parameter in learner.model.network.state_dict().items():
+        assert torch.equal(parameter, network[name]), name
+    prediction = learner.model.predict([ErrorText("connection refused by 3", "ConnectionError")])[0]
+    assert prediction.severity.value == "high"
+    assert prediction.category.value == "connection"
+
+
+def test_where_people_label_the_rules_claims_teach_nothing() -> None:
+    learner = Learner(TINY_LEARNER)
+    for number in range(4):
+        learner.learn([told(n) for n in range(number * 8, number * 8 + 8)])
+    before = {n: a.copy() for n, a in learner.model.paths.bayes.state().items()}
+    run(learner, CHUNKS[:1])  # Labelled by rules alone.
+    for name, array in learner.model.paths.bayes.state().items():
+        assert (array == before[name]).all(), name
+
+
+def test_pairs_draw_an_error_to_its_fix() -> None:
+    error, fix, other = (
+        torch.nn.functional.normalize(torch.tensor([v]), dim=1)
+        for v in ([1.0, 0.1], [1.0, 0.2], [-1.0, 0.3])
+    )
+    tokenizer = Learner(TINY_LEARNER).tokenizer
+    worked, failed = (EncodedPair.of(pair, tokenizer, 32) for pair in PAIRS)
+    both = [worked, worked]
+    right = pair_loss(torch.cat([error, fix, other, other]), both)
+    wrong = pair_loss(torch.cat([error, other, other, fix]), both)
+    assert right < wrong
+    near, far = (pair_loss(torch.cat([error, one]), [failed]) for one in (fix, other))
+    assert far < near
+
+
+def test_a_weight_that_is_no_number_makes_no_pair() -> None:
+    with pytest.raises(ValueError, match="weight"):
+        TrainingPair("a", "b", weight=math.nan)
 
 
 def test_a_snapshot_is_left_alone_by_later_steps() -> None:

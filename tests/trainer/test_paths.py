@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fixstream.trainer.features import ErrorText, HashedTokenizer
-from fixstream.trainer.mixture import EXPERTS, HeadMixture
+from fixstream.trainer.mixture import EXPERTS, NETWORK, HeadMixture
 from fixstream.trainer.scores import HeadScores
 from fixstream.trainer.wide import Floats, Target, WidePath, class_balance, grams
 
@@ -88,7 +88,7 @@ def test_the_temperature_makes_a_boaster_honest() -> None:
         answer = int(random.integers(3))
         truth = answer if random.random() < 0.6 else int(random.integers(3))
         logits = dict.fromkeys(EXPERTS, one_hot([answer], 8.0))
-        scores.add(mixture.probabilities(logits)[0], truth)
+        scores.add(mixture.probabilities(logits)[0], truth, answer)
         mixture.learn(logits, [Target(truth, 1.0)])
     assert scores.calibration_error < 0.05
     assert scores.accuracy == pytest.approx(0.73, abs=0.05)
@@ -101,12 +101,41 @@ def test_an_absent_expert_has_no_say() -> None:
     assert alone.sum() == pytest.approx(1.0)
 
 
+def test_what_rules_claim_does_not_weigh_the_experts() -> None:
+    mixture = HeadMixture.fresh(3)
+    before = mixture.weights
+    for truth in (0, 1, 2) * 20:
+        logits = {"rules": one_hot([truth], 4.0), "wide": one_hot([0], 4.0)}
+        mixture.learn(logits, [Target(truth, 0.5, is_claimed=True)])
+    assert mixture.weights == before
+    assert not mixture.is_told
+    assert mixture.counts.tolist() == [10.0, 10.0, 10.0]
+
+
+def test_the_network_earns_by_what_the_others_lack() -> None:
+    mixture = HeadMixture.fresh(3)
+    for truth in (0, 1, 2) * 100:
+        silent = {expert: one_hot([0], 0.0) for expert in EXPERTS if expert != NETWORK}
+        mixture.learn({**silent, NETWORK: one_hot([truth], 3.0)}, [Target(truth, 1.0)])
+    assert mixture.network_gain > 0.1
+    idle = HeadMixture.fresh(3)
+    idle.learn({"wide": one_hot([1], 3.0)}, [Target(1, 1.0)])
+    assert idle.network_gain == 0.0
+
+
+def test_a_word_of_the_title_counts_more_than_one_of_the_body() -> None:
+    in_title = grams(TOKENIZER.encode(ErrorText("quota\nfull")), NUM_BUCKETS)
+    in_body = grams(TOKENIZER.encode(ErrorText("full\nquota")), NUM_BUCKETS)
+    assert len(in_title.ids) == len(in_body.ids)
+    assert set(in_title.ids) != set(in_body.ids)
+
+
 def test_scores_of_known_answers() -> None:
     scores = HeadScores(3)
     sure = np.array([0.8, 0.1, 0.1], np.float32)
     for _ in range(2):
-        scores.add(sure, 0)
-        scores.add(sure, 1)
+        scores.add(sure, 0, 0)
+        scores.add(sure, 1, 0)
     assert scores.accuracy == pytest.approx(0.5, abs=0.01)
     assert scores.macro_f1 == pytest.approx((2 / 3 + 0) / 2, abs=0.01)
     assert scores.calibration_error == pytest.approx(0.3, abs=0.01)

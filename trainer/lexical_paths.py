@@ -1,0 +1,111 @@
+"""The paths beside the network, taken together: each quick, each learning from its first example.
+
+Every text is cut into weighted n-grams once, and all paths read those. This module only keeps them
+together and in order; what a path does is its own module's matter, and the mixture weighs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fixstream.trainer.bayes import BayesPath
+from fixstream.trainer.features import Encoded
+from fixstream.trainer.memory import Memory
+from fixstream.trainer.tallies import Tallies
+from fixstream.trainer.wide import Floats, Grams, Target, WidePath, grams
+
+Labelled = tuple[Encoded, Mapping[str, Target]]
+_Arrays = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalPaths:
+    """The wide path, the memory, the Bayes path and the tallies of one model version."""
+
+    wide: WidePath
+    memory: Memory
+    bayes: BayesPath
+    tallies: Tallies
+
+    @classmethod
+    def fresh(cls, num_buckets: int, num_places: int) -> LexicalPaths:
+        """Paths that have learnt nothing.
+
+        Args:
+            num_buckets: hash buckets of the n-grams.
+            num_places: recent examples that the memory holds.
+        """
+        return cls(
+            WidePath.fresh(num_buckets),
+            Memory.fresh(num_places, num_buckets),
+            BayesPath.fresh(num_buckets),
+            Tallies.fresh(),
+        )
+
+    @classmethod
+    def from_state(cls, arrays: _Arrays) -> LexicalPaths:
+        """The reverse of `state`; raises KeyError or ValueError where the arrays do not fit."""
+        wide = WidePath(_under("wide.", arrays))
+        return cls(
+            wide,
+            Memory(_under("memory.", arrays), wide.num_buckets),
+            BayesPath(_under("bayes.", arrays), wide.num_buckets),
+            Tallies(_under("tallies.", arrays)),
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Hash buckets and places of the memory."""
+        return self.wide.num_buckets, self.memory.num_places
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """The live arrays that predict, by name."""
+        parts: dict[str, Mapping[str, NDArray[np.generic]]] = {
+            "wide.": self.wide.state(),
+            "memory.": self.memory.state(),
+            "bayes.": self.bayes.state(),
+            "tallies.": self.tallies.state(),
+        }
+        return {p + name: array for p, arrays in parts.items() for name, array in arrays.items()}
+
+    def learning_state(self) -> dict[str, Floats]:
+        """The live arrays that only learning needs, by name."""
+        return {f"wide.{name}": array for name, array in self.wide.learning_state().items()}
+
+    def logits(self, encoded: Sequence[Encoded]) -> dict[str, dict[str, Floats]]:
+        """What each path says: path -> head -> [B, classes]."""
+        texts = self._grams(encoded)
+        valued = [(text.ids, self.wide.values(text)) for text in texts]
+        return {
+            "wide": self.wide.logits(texts),
+            "memory": self.memory.logits(valued),
+            "bayes": self.bayes.logits(valued),
+            **self.tallies.logits(encoded),
+        }
+
+    def learn(self, new: Sequence[Labelled], replayed: Sequence[Labelled]) -> None:
+        """Learns new examples; replayed ones teach the wide path alone, for the others count."""
+        texts = self._grams([encoded for encoded, _ in new])
+        for text, (encoded, targets) in zip(texts, new, strict=True):
+            values = self.wide.values(text)
+            self.memory.add(text.ids, values, targets)
+            self.bayes.add(text.ids, values, targets)
+            self.tallies.add(encoded, targets)
+        again = self._grams([encoded for encoded, _ in replayed])
+        self.wide.learn([*texts, *again], [targets for _, targets in (*new, *replayed)])
+        self.wide.count(texts)
+
+    def _grams(self, encoded: Sequence[Encoded]) -> list[Grams]:
+        return [grams(one, self.wide.num_buckets) for one in encoded]
+
+
+def _under(prefix: str, arrays: _Arrays) -> dict[str, NDArray[np.generic]]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
