@@ -1,12 +1,11 @@
-"""Hooks for Celery and Faust, which catch their tasks' exceptions themselves.
+"""A hook for Celery, which catches its tasks' exceptions itself.
 
-Neither is imported here; the hooks have the signatures that they call:
+Celery is not imported here; the hook has the signature that its signal calls:
 
     celery.signals.task_failure.connect(report_task_failure, weak=False)
 
-    @app.agent(orders, on_error=report_agent_failure)
-
-With `init`, Faust needs no hook: it logs what crashes an agent, and `init` sees what is logged.
+Faust needs none, and has none to give (its `app.agent` takes no `on_error`): it logs the exception
+of an agent, and `init` sees what is logged.
 """
 
 from __future__ import annotations
@@ -36,18 +35,3 @@ def report_task_failure(
         }
         sighting = Sighting(source=EventSource.LOGGING, attributes=attributes)
         current_reporter().report_exception(exception, sighting)
-
-
-async def report_agent_failure(agent: Any, error: BaseException) -> None:
-    """Report what an agent of Faust raised: the agent's name, never the event it was given.
-
-    Args:
-        agent: The agent.
-        error: What it raised.
-    """
-    attributes = {
-        "messaging.system": "kafka",
-        "faust.agent": str(getattr(agent, "name", "")),
-    }
-    sighting = Sighting(source=EventSource.LOGGING, attributes=attributes)
-    current_reporter().report_exception(error, sighting)

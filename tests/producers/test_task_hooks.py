@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import celery
 import celery.signals
-import faust
 import pytest
 from celery import Celery
 from mode import Service
 
 import fixstream.producers
 from fixstream.producers.sinks import MemorySink
-from fixstream.producers.task_hooks import report_agent_failure, report_task_failure
+from fixstream.producers.task_hooks import report_task_failure
 from support import hostile
 
 
@@ -53,23 +51,6 @@ def test_a_signal_without_an_exception_is_nothing(sink: MemorySink) -> None:
     report_task_failure(sender=None, exception=None)
 
     assert sink.events == ()
-
-
-async def test_a_faust_agent_can_tell_of_itself(sink: MemorySink) -> None:
-    app = faust.App("shop", broker="memory://", store="memory://")
-
-    @app.agent(app.channel(), on_error=report_agent_failure)
-    async def orders(stream: Any) -> None:
-        async for _ in stream:
-            """Never reached: the test has no stream."""
-
-    # As the agent calls it from the task in which its stream broke.
-    handler: Any = orders
-    await handler._on_error(handler, hostile.raised(ValueError("no such order")))
-
-    (event,) = sink.events
-    assert event.message == "no such order"
-    assert "orders" in event.attributes["faust.agent"]
 
 
 async def test_what_crashes_a_faust_agent_is_told(sink: MemorySink) -> None:
