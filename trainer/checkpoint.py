@@ -57,6 +57,7 @@ WEIGHTS = "weights.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 REPLAY = "replay.safetensors"
 TOKENIZER = "tokenizer.json"
+FEEDBACK = "feedback.json"
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 

@@ -1,4 +1,4 @@
-"""Reads training batches from the offsets of a manifest; group commits play no part.
+"""Reads batches and feedback from the offsets of a manifest; group commits play no part.
 
 Partitions are assigned by hand: the manifest alone says where to go on. This module decodes and
 hands over; what to learn is decided elsewhere.
@@ -6,7 +6,7 @@ hands over; what to learn is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Self
 
 import structlog
@@ -17,51 +17,63 @@ from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import begin_offsets, end_offsets
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import DeadLetter, OffsetGap
-from fixstream.schemas.records import TrainingBatch
-from fixstream.schemas.topics import TRAINING_BATCHES
+from fixstream.schemas.records import FixFeedback, TrainingBatch
+from fixstream.schemas.topics import FEEDBACK, TRAINING_BATCHES
 from fixstream.trainer.dead_letters import DeadLetters
+from fixstream.trainer.feedback import FeedbackBook
 from fixstream.trainer.ledger import Ledger, Partition
+from fixstream.trainer.manifest import PartitionOffset
 
 log = structlog.get_logger(__name__)
 
 _MAX_MESSAGES = 16
 
 
-class BatchIntake:
-    """A context manager that moves batches from Kafka into the ledger."""
+class TopicIntake:
+    """A context manager that hands the messages of one topic over, from given offsets on.
+
+    Args:
+        kafka: how to reach Kafka.
+        topic: its full name.
+        wanted: where to go on; a partition that is not named is read from its begin.
+        take: gets each message.
+        accept_gaps: whether to go on where offsets are no longer kept.
+    """
 
     def __init__(
-        self, kafka: KafkaSettings, codec: Codec, ledger: Ledger, dead_letters: DeadLetters
+        self,
+        kafka: KafkaSettings,
+        topic: str,
+        wanted: Iterable[PartitionOffset],
+        take: Callable[[Message], None],
+        *,
+        accept_gaps: bool = False,
     ) -> None:
         self._kafka = kafka
-        self._codec = codec
-        self._ledger = ledger
-        self._dead_letters = dead_letters
-        self._topic = kafka.topic(TRAINING_BATCHES)
+        self._topic = topic
+        self._wanted = {(one.topic, one.partition): one.next_offset for one in wanted}
+        self._take = take
+        self._accept_gaps = accept_gaps
         self._consumer: Consumer | None = None
 
     def __enter__(self) -> Self:
-        """Seeks to the ledger's position.
+        """Seeks to the offsets.
 
         Raises:
-            OffsetGap: the position is no longer kept, or was never reached.
+            OffsetGap: one is no longer kept, or was never reached.
         """
-        wanted = {
-            (offset.topic, offset.partition): offset.next_offset
-            for offset in self._ledger.position().batch_offsets
-        }
         starts = start_offsets(
-            wanted,
+            self._wanted,
             begin_offsets(self._kafka, [self._topic]),
             end_offsets(self._kafka, [self._topic]),
-            accept_gaps=self._ledger.accepts_gaps,
+            accept_gaps=self._accept_gaps,
         )
         # "error": a position that retention passes while we read must not be jumped over.
         self._consumer = make_consumer(self._kafka, "trainer", auto_offset_reset="error")
         self._consumer.assign(
             [TopicPartition(topic, number, offset) for (topic, number), offset in starts.items()]
         )
-        log.info("reading batches", partitions=len(starts))
+        log.info("reading", topic=self._topic, partitions=len(starts))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,19 +93,54 @@ class BatchIntake:
             self._take(message)
         return len(messages)
 
-    def _take(self, message: Message) -> None:
-        topic, number, offset = message.topic(), message.partition(), message.offset()
-        assert topic is not None
-        assert number is not None
-        assert offset is not None
+
+def batch_intake(
+    kafka: KafkaSettings, codec: Codec, ledger: Ledger, dead_letters: DeadLetters
+) -> TopicIntake:
+    """Moves batches from Kafka into the ledger, from the ledger's position on."""
+
+    def take(message: Message) -> None:
+        partition, offset = _place(message)
         try:
-            batch = decode_message(message, self._codec, TrainingBatch)
+            batch = decode_message(message, codec, TrainingBatch)
         except DeadLetter as error:
             # If it was a batch of ours after all, its range will be missed as a gap.
-            self._dead_letters.put_message(message, error)
-            self._ledger.pass_over((topic, number), offset)
+            dead_letters.put_message(message, error)
+            ledger.pass_over(partition, offset)
         else:
-            self._ledger.accept(batch, (topic, number), offset)
+            ledger.accept(batch, partition, offset)
+
+    wanted = ledger.position().batch_offsets
+    topic = kafka.topic(TRAINING_BATCHES)
+    return TopicIntake(kafka, topic, wanted, take, accept_gaps=ledger.accepts_gaps)
+
+
+def feedback_intake(
+    kafka: KafkaSettings, codec: Codec, book: FeedbackBook, dead_letters: DeadLetters
+) -> TopicIntake:
+    """Moves feedback from Kafka into the book, from the book's offsets on."""
+
+    def take(message: Message) -> None:
+        partition, offset = _place(message)
+        try:
+            feedback = decode_message(message, codec, FixFeedback)
+        except DeadLetter as error:
+            dead_letters.put_message(message, error)
+            book.pass_over(partition, offset)
+        else:
+            book.accept(feedback, partition, offset)
+
+    # Feedback that was lost costs a voice, no promise: training goes on.
+    topic = kafka.topic(FEEDBACK)
+    return TopicIntake(kafka, topic, book.offsets(), take, accept_gaps=True)
+
+
+def _place(message: Message) -> tuple[Partition, int]:
+    topic, number, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert number is not None
+    assert offset is not None
+    return (topic, number), offset
 
 
 def start_offsets(

@@ -87,6 +87,8 @@ class Manifest:
     metrics: Mapping[str, float]
     versions: Mapping[str, str]
     files: Mapping[str, FileEntry] = field(default_factory=dict)
+    feedback_offsets: tuple[PartitionOffset, ...] = ()
+    """Where to go on in each partition of the feedback."""
 
     @property
     def size_bytes(self) -> int:
@@ -129,6 +131,9 @@ def _typed(fields: dict[str, Any]) -> dict[str, Any]:
         "batch_offsets": tuple(PartitionOffset(**one) for one in fields["batch_offsets"]),
         "origin_offsets": tuple(PartitionOffset(**one) for one in fields["origin_offsets"]),
         "lineage": tuple(OffsetRange(**one) for one in fields["lineage"]),
+        "feedback_offsets": tuple(
+            PartitionOffset(**one) for one in fields.get("feedback_offsets", ())
+        ),
         "files": {name: FileEntry(**one) for name, one in fields["files"].items()},
     }
 

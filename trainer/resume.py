@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 import structlog
 
+from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.trainer.checkpoint import (
+    FEEDBACK,
     OPTIMIZER,
     REPLAY,
     TOKENIZER,
@@ -48,6 +50,8 @@ class Resumption:
     """What has to be published first."""
     position: Position
     start: Start
+    feedback_json: bytes | None = None
+    """What had become of the feedback."""
 
 
 def resume(
@@ -75,7 +79,26 @@ def resume(
         checkpoint,
         checkpoint if is_unpublished else None,
         Position(manifest.batch_offsets, manifest.origin_offsets),
-        Start(newest_version + 1, manifest.version, manifest.champion, manifest.counts),
+        _start(newest_version, checkpoint, history),
+        read_verified(store, checkpoint, FEEDBACK) if FEEDBACK in manifest.files else None,
+    )
+
+
+def _start(newest_version: int, checkpoint: StoredCheckpoint, history: UpdateHistory) -> Start:
+    manifest = checkpoint.manifest
+    in_force = history.in_force()
+    promotions = tuple(
+        one.version
+        for one in history.updates
+        if one.kind is UpdateKind.PROMOTED and one.version in in_force
+    )
+    return Start(
+        newest_version + 1,
+        manifest.version,
+        manifest.champion,
+        manifest.counts,
+        in_force,
+        promotions,
     )
 
 

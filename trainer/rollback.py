@@ -86,9 +86,8 @@ def roll_back(
     """
 
     def statement(history: UpdateHistory) -> ModelUpdate:
-        stored = _promoted(desk, history, version)
-        learnt_since = () if relearn else _learnt_since(history, version)
-        blocked = merged((*history.blocked, *learnt_since))
+        stored = promoted(desk.store, desk.trusted, history, version)
+        blocked = history.blocked if relearn else blocked_after(history, version)
         return rolled_back(stored, history, blocked, reason, desk.clock)
 
     return _append(desk, key, statement)
@@ -181,29 +180,39 @@ def merged(ranges: Iterable[OffsetRange]) -> tuple[OffsetRange, ...]:
     return tuple(found)
 
 
-def _promoted(desk: Desk, history: UpdateHistory, version: int) -> StoredCheckpoint:
+def promoted(
+    store: CheckpointStore, trusted: TrustedKeys, history: UpdateHistory, version: int
+) -> StoredCheckpoint:
+    """The verified checkpoint of a promoted version.
+
+    Raises:
+        NotPossible: it was never promoted, or its folder is gone.
+        ArtifactRejected: it does not verify.
+    """
     update = history.of_version(version)
     if update is None or update.kind is not UpdateKind.PROMOTED:
         is_what = f"is {update.kind.value}" if update else "does not exist"
         raise NotPossible(f"version {version} {is_what}: only a promoted one can be gone back to")
     name = checkpoint_name(version)
-    if name not in desk.store.names():
+    if name not in store.names():
         raise NotPossible(f"the checkpoint of version {version} is not kept any more")
-    verify_checkpoint(desk.store, name, desk.trusted)
-    stored = stored_checkpoint(desk.store, name, desk.trusted)
+    verify_checkpoint(store, name, trusted)
+    stored = stored_checkpoint(store, name, trusted)
     if stored.manifest_sha256 != update.manifest_sha256:
         raise ArtifactRejected(f"{name} is not the one that was promoted")
     return stored
 
 
-def _learnt_since(history: UpdateHistory, version: int) -> Iterable[OffsetRange]:
+def blocked_after(history: UpdateHistory, version: int) -> tuple[OffsetRange, ...]:
+    """What is blocked once more, and all that was learnt from since a version."""
     in_force = history.in_force()
-    return (
+    learnt_since = [
         each
         for one in history.updates
         if one.version > version and one.version in in_force
         for each in one.lineage
-    )
+    ]
+    return merged((*history.blocked, *learnt_since))
 
 
 def _append(

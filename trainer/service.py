@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +19,27 @@ from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.topics_admin import wait_until_ready
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.errors import Misconfigured
+from fixstream.schemas.errors import ArtifactRejected, Misconfigured, RetryLater
 from fixstream.schemas.records import OffsetRange
 from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey, TrustedKeys
 from fixstream.trainer.dead_letters import DeadLetters
-from fixstream.trainer.intake import BatchIntake
+from fixstream.trainer.feedback import FeedbackBook
+from fixstream.trainer.intake import TopicIntake, batch_intake, feedback_intake
 from fixstream.trainer.learner import Learner, LearnerConfig
 from fixstream.trainer.lease import LeaseLost, TrainerLease
 from fixstream.trainer.ledger import Ledger
 from fixstream.trainer.precision import measure_precision
 from fixstream.trainer.recorder import CheckpointRecorder
 from fixstream.trainer.resume import Resumption, resume
+from fixstream.trainer.rollback import (
+    NotPossible,
+    blocked_after,
+    newest_before,
+    promoted,
+    rolled_back,
+)
 from fixstream.trainer.settings import LearningSettings, TrainerSettings
+from fixstream.trainer.success import Fall
 from fixstream.trainer.training import LoopConfig, TrainingLoop
 from fixstream.trainer.update_log import Superseded, UpdateLog
 from fixstream.trainer.update_watch import UpdateWatch
@@ -103,6 +112,7 @@ class TrainerService:
         self._clock = clock
         self._loop: TrainingLoop | None = None
         self._last_turn_s = clock.monotonic()
+        self._has_stepped = False
 
     def health(self) -> Health:
         """Healthy once it reads batches, while the loop turns; a huge step may take its time."""
@@ -193,29 +203,60 @@ class TrainerService:
             self._clock,
             loop_config(settings, self._learning),
         )
-        loop.begin(resumption.start)
-        intake = stack.enter_context(BatchIntake(kafka, parts.codec, ledger, dead_letters))
+        manifest = resumption.checkpoint.manifest if resumption.checkpoint else None
+        book = FeedbackBook(manifest.feedback_offsets if manifest else (), blocked)
+        if resumption.feedback_json is not None:
+            book.load_json(resumption.feedback_json)
+        loop.begin(resumption.start, book)
+        intakes = [
+            stack.enter_context(batch_intake(kafka, parts.codec, ledger, dead_letters)),
+            stack.enter_context(feedback_intake(kafka, parts.codec, book, dead_letters)),
+        ]
         self._last_turn_s = self._clock.monotonic()
         self._loop = loop
         with _finishing(loop):
-            self._turn(loop, intake, ledger, parts.watch, stop)
+            while not stop.is_set():
+                self._turn(loop, intakes, ledger, parts)
 
     def _turn(
-        self,
-        loop: TrainingLoop,
-        intake: BatchIntake,
-        ledger: Ledger,
-        watch: UpdateWatch,
-        stop: StopSignal,
+        self, loop: TrainingLoop, intakes: Sequence[TopicIntake], ledger: Ledger, parts: _Parts
     ) -> None:
-        max_waiting = self._settings.max_waiting_examples
-        has_stepped = False
-        while not stop.is_set():
-            self._last_turn_s = self._clock.monotonic()
-            watch.look()
-            if ledger.num_waiting < max_waiting:
-                intake.poll(0.0 if has_stepped else _POLL_S)
-            has_stepped = loop.advance()
+        """Takes in what has come, and does what is due."""
+        self._last_turn_s = self._clock.monotonic()
+        parts.watch.look()
+        batches, feedback = intakes
+        if ledger.num_waiting < self._settings.max_waiting_examples:
+            batches.poll(0.0 if self._has_stepped else _POLL_S)
+        feedback.poll(0.0)
+        self._has_stepped = loop.advance()
+        fall = loop.fall()
+        if fall is not None:
+            self._go_back(parts, fall)
+
+    def _go_back(self, parts: _Parts, fall: Fall) -> None:
+        """Rolls back to before a promotion since which fixes work less.
+
+        Raises:
+            Superseded: it is done, and the trainer has to take up the older model.
+        """
+        history = read_history(self._kafka, parts.codec, self._settings.model, parts.trusted)
+        target = newest_before(history, fall.version)
+        if target is None:
+            log.error("fixes work less, and nothing was promoted before", reason=fall.reason)
+            return
+        try:
+            stored = promoted(parts.store, parts.trusted, history, target)
+        except (NotPossible, ArtifactRejected) as error:
+            log.error("fixes work less, but there is no way back", reason=str(error))  # noqa: TRY400
+            return
+        blocked = blocked_after(history, target)
+        update = rolled_back(stored, history, blocked, fall.reason, self._clock)
+        try:
+            parts.watch.publish(parts.key.sign_update(update))
+        except RetryLater as error:
+            # Whether it stands there or not, a new look at the log will tell.
+            raise Superseded(str(error)) from error
+        raise Superseded(fall.reason)
 
 
 @contextmanager

@@ -17,8 +17,9 @@ import torch
 
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import UpdateKind
-from fixstream.trainer.checkpoint import Counts, Manifest, StoredCheckpoint
+from fixstream.trainer.checkpoint import FEEDBACK, Content, Counts, Manifest, StoredCheckpoint
 from fixstream.trainer.examples import LearningExample, learning_example
+from fixstream.trainer.feedback import FeedbackBook
 from fixstream.trainer.gate import Answers
 from fixstream.trainer.learner import Learner, Learnt
 from fixstream.trainer.ledger import Ledger, Position, WaitingExample
@@ -32,6 +33,7 @@ from fixstream.trainer.metrics import (
 )
 from fixstream.trainer.recorder import CheckpointRecorder, Recorded
 from fixstream.trainer.step import NonFiniteLoss
+from fixstream.trainer.success import Fall, fall_of_success
 from fixstream.trainer.update_log import Superseded
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ log = structlog.get_logger(__name__)
 _BACKLOG_BATCHES = 4
 """With more batches than this waiting, steps take new examples only."""
 _LOSS_KEEP = 0.95
+_MAX_FEEDBACK_OF_STEP = 8
 
 SetAside = Callable[[Sequence[WaitingExample], str], None]
 
@@ -63,6 +66,10 @@ class Start:
     parent: int | None = None
     champion: int | None = None
     counts: Counts = field(default_factory=Counts)
+    in_force: frozenset[int] = frozenset()
+    """Versions that this one descends from."""
+    promotions: tuple[int, ...] = ()
+    """Those of them that were promoted, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ class TrainingLoop:
         self._mean_loss: float | None = None
         self._skipped_before = self._blocked_before = 0
         self._has_failed = False
+        self._feedback = FeedbackBook()
+        self._has_heard = False
 
     @property
     def counts(self) -> Counts:
@@ -111,9 +120,10 @@ class TrainingLoop:
         """Version of the last checkpoint."""
         return self._start.parent
 
-    def begin(self, start: Start) -> None:
-        """Takes up the lineage; called once, before the first `advance`."""
+    def begin(self, start: Start, feedback: FeedbackBook | None = None) -> None:
+        """Takes up the lineage, and the feedback; called once, before the first `advance`."""
         self._start = start
+        self._feedback = feedback or self._feedback
         self._counts = self._last_recorded = self._stored = start.counts
         self._skipped_before = start.counts.skipped
         self._blocked_before = start.counts.blocked
@@ -132,6 +142,15 @@ class TrainingLoop:
         if self._is_checkpoint_due():
             self.begin_checkpoint()
         return has_stepped
+
+    def fall(self) -> Fall | None:
+        """The promotion since which fixes work less, once votes that say so were learnt from."""
+        if not self._has_heard or self._recorder.is_busy:
+            return None
+        self._has_heard = False
+        in_force = self._start.in_force
+        votes = {made: said for made, said in self._feedback.votes.items() if made in in_force}
+        return fall_of_success(votes, self._start.promotions[1:])
 
     def finish(self, timeout_s: float) -> None:
         """Ends in order: the running checkpoint first, then one of everything learnt since."""
@@ -165,8 +184,11 @@ class TrainingLoop:
             lineage=self._ledger.lineage(),
             metrics={**verdict.metrics, "loss": self._mean_loss or 0.0},
             versions=_versions(),
+            feedback_offsets=self._feedback.offsets(),
         )
         content = self._learner.snapshot(champion_answers)
+        texts = {**content.texts, FEEDBACK: self._feedback.to_json()}
+        content = Content(content.tensors, texts)
         in_use = {v for v in (start.champion, manifest.champion) if v is not None}
         self._recorder.submit(manifest, content, in_use)
         self._candidate = _Candidate(answers, position)
@@ -205,8 +227,15 @@ class TrainingLoop:
         if not fresh:
             return
         started = time.perf_counter()
+        self._has_heard = self._has_heard or self._feedback.num_waiting > 0
+        pairs = self._feedback.take(_MAX_FEEDBACK_OF_STEP)
         try:
-            learnt = self._learner.learn([example for _, example in fresh], num_replayed)
+            examples = [example for _, example in fresh]
+            learnt = (
+                self._learner.learn(examples, num_replayed, pairs)
+                if pairs
+                else self._learner.learn(examples, num_replayed)
+            )
         except NonFiniteLoss as error:
             self._set_aside([waiting for waiting, _ in fresh], str(error))
             num_set_aside = self._counts.set_aside + len(fresh)
@@ -288,6 +317,10 @@ class TrainingLoop:
             next_version=manifest.version + 1,
             parent=manifest.version,
             champion=manifest.champion,
+            in_force=self._start.in_force | {manifest.version},
+            promotions=(*self._start.promotions, manifest.version)
+            if manifest.kind is UpdateKind.PROMOTED
+            else self._start.promotions,
         )
         log.info(
             "checkpoint stored",

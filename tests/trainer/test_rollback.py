@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 
 from fixstream.cli.main import app
 from fixstream.runtime.clock import SystemClock
+from fixstream.runtime.kafka import RecordPublisher, make_producer
 from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected, FixstreamError, Misconfigured
-from fixstream.schemas.records import ModelUpdate, OffsetRange
+from fixstream.schemas.records import FixFeedback, ModelUpdate, OffsetRange
+from fixstream.schemas.topics import FEEDBACK
 from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey, TrustedKeys, open_update
 from fixstream.trainer.lease import LeaseRefused
 from fixstream.trainer.rollback import Desk, NotPossible, block_range, merged, roll_back
@@ -26,7 +28,7 @@ from support.deadlines import eventually
 from support.kafka import Kafka
 from support.records import UPDATE
 from support.trainer_service import SETTINGS, learning, newest_manifest, send_range
-from support.training import RAW_TOPIC
+from support.training import RAW_TOPIC, START
 
 
 @contextmanager
@@ -250,3 +252,49 @@ def test_a_key_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(Misconfigured, match="may be read by others"):
         SigningKey.load(path)
+
+
+@pytest.mark.kafka
+def test_fixes_that_work_less_bring_the_model_before_back(
+    kafka_topics: Kafka, tmp_path: Path
+) -> None:
+    send_range(kafka_topics, 0, 32)
+    with training(kafka_topics, tmp_path):
+        eventually(seen(tmp_path, 32), 60.0)
+    versions = [one.version for one in desk(kafka_topics, tmp_path).history().updates]
+    first, last = versions[0], versions[-1]
+    assert first < last
+    publisher = RecordPublisher(make_producer(kafka_topics.settings), Codec(), ce_source="test")
+    for number in range(40):
+        is_before = number < 20
+        record = FixFeedback(
+            feedback_id=f"f{number}",
+            error_id=f"e{number}",
+            solution_worked=is_before,
+            submitted_at=START,
+            submitter=f"s{number % 20}",
+            model_version=first if is_before else last,
+        )
+        publisher.publish(kafka_topics.settings.topic(FEEDBACK), record.error_id, record)
+    publisher.flush(10.0)
+    with training(kafka_topics, tmp_path) as failures:
+        number = iter(range(32, 4000, 8))
+
+        def goes_back() -> ModelUpdate | None:
+            start = next(number)
+            send_range(kafka_topics, start, start + 8)
+            return next(
+                (
+                    one
+                    for one in desk(kafka_topics, tmp_path).history().updates
+                    if one.kind is UpdateKind.ROLLED_BACK
+                ),
+                None,
+            )
+
+        update = eventually(goes_back, 60.0)
+    assert not failures
+    assert update is not None
+    assert update.reason is not None
+    assert update.reason.startswith("fixes worked in")
+    assert update.blocked
