@@ -20,7 +20,7 @@ from fixstream.triage.trace import ParsedTrace
 
 HEADLINE_WEIGHT = 3
 """How often a word of the title counts."""
-MAX_QUERY_TERMS = 96
+MAX_QUERY_TERMS = 512
 """A query keeps this many terms, the headline's first: a pasted log must not cost seconds."""
 MAX_BODY_CHARS = 16_384
 """Only this much of a text is read."""
@@ -61,6 +61,14 @@ class Terms:
         """Every word, once."""
         return self.headline | self.body
 
+    @property
+    def weights(self) -> dict[str, int]:
+        """How often each word counts: thrice in the headline, and once in the body."""
+        weighted = dict.fromkeys(sorted(self.headline), HEADLINE_WEIGHT)
+        for word in sorted(self.body):
+            weighted[word] = weighted.get(word, 0) + 1
+        return weighted
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorTerms:
@@ -80,9 +88,9 @@ class ErrorTerms:
     @property
     def weights(self) -> dict[str, float]:
         """Query weight of each term, the headline's first, at most `MAX_QUERY_TERMS`."""
-        weighted = dict.fromkeys(sorted(self.terms.headline), float(HEADLINE_WEIGHT))
-        for term in sorted(self.terms.body | self.frames):
-            weighted.setdefault(term, 1.0)
+        weighted = {term: float(weight) for term, weight in self.terms.weights.items()}
+        for frame in sorted(self.frames):
+            weighted.setdefault(frame, 1.0)
         return dict(list(weighted.items())[:MAX_QUERY_TERMS])
 
 
@@ -114,7 +122,7 @@ def short_type(error_type: str) -> str:
 def solution_terms(solution: Solution) -> Terms:
     """The words of a fix: its title and error type, then its text."""
     headline = f"{solution.title} {solution.error_type or ''}"
-    return Terms(frozenset(words(headline)), frozenset(words(solution.text)))
+    return Terms(_telling(words(headline)), _telling(words(solution.text)))
 
 
 def solution_wordings(solution: Solution) -> list[frozenset[str]]:
@@ -122,10 +130,8 @@ def solution_wordings(solution: Solution) -> list[frozenset[str]]:
 
     Types are compared on their own: "RuntimeError" in both says next to nothing.
     """
-    wordings = [
-        frozenset(words(part)) for part in _TYPE_PREFIX.sub("", solution.title).split(" / ")
-    ]
-    return [wording for wording in wordings if wording] or [frozenset(words(solution.title))]
+    wordings = [_telling(words(part)) for part in _TYPE_PREFIX.sub("", solution.title).split(" / ")]
+    return [wording for wording in wordings if wording] or [_telling(words(solution.title))]
 
 
 def solution_types(solution: Solution) -> frozenset[str]:
@@ -135,9 +141,8 @@ def solution_types(solution: Solution) -> frozenset[str]:
 
 
 def index_text(terms: Terms) -> str:
-    """The document for the index: headline words three times, each other word once."""
-    repeated = [word for word in sorted(terms.headline) for _ in range(HEADLINE_WEIGHT)]
-    return " ".join([*repeated, *sorted(terms.body - terms.headline)])
+    """The document for the index: each word as often as it counts."""
+    return " ".join(word for word, weight in terms.weights.items() for _ in range(weight))
 
 
 def error_terms(error_type: str | None, message: str, trace: ParsedTrace | None) -> ErrorTerms:
@@ -155,16 +160,23 @@ def error_terms(error_type: str | None, message: str, trace: ParsedTrace | None)
         # What follows the first line is often the trace itself: its words would drown the rest.
         rest = "" if trace.root.frames and rest.count("\n") > 2 * len(frames) else rest
     type_words = frozenset(words(" ".join(name for name in types if name)))
-    said_words = frozenset(words(" ".join(said)))
-    rest_words = frozenset(words(rest))
+    said_words = _telling(words(" ".join(said)))
+    rest_words = _telling(words(rest))
     return ErrorTerms(
-        Terms(type_words | said_words, rest_words),
+        # A type counts by itself, too: thrice among the words it would drown what was said.
+        Terms(said_words or type_words, rest_words | type_words),
         said_words or type_words,
         frozenset(short_type(name) for name in types if name),
         codes(" ".join(said)),
         frozenset(frames),
         frozenset(one for one in (said_words | rest_words) - _filler() if not one.isdigit()),
     )
+
+
+def _telling(found: Iterable[str]) -> frozenset[str]:
+    """The words without filler; all of them where there is nothing else."""
+    every = frozenset(found)
+    return every - _filler() or every
 
 
 @cache

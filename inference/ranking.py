@@ -1,9 +1,12 @@
 """Orders candidate fixes, and says how sure it is of each.
 
-The score is the logistic of a sum of what speaks for a fix: how well its words match (BM25, and
-how much of the error's headline it explains), a fix that worked for this very group, the error
-type, category and domain, votes, acceptance and feedback. The learned similarity counts only as
-far as it has earned it: with weight 0 it changes nothing. Pure functions; no index, no clock.
+Order and certainty are two questions. The order is a sum of what speaks for a fix against the
+others: above all how well its words match (BM25), then what they explain, a fix that worked for
+this very group, the error type, category and domain, votes, acceptance and feedback. The score is
+how likely the fix is right at all: a logistic of how much of the error and of the fix's own title
+agree, how far it stands before the next one, and what people said. The learned similarity counts
+only as far as it has earned it: with weight 0 it changes nothing. Pure functions; no index, no
+clock.
 """
 
 from __future__ import annotations
@@ -79,17 +82,20 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class RankingWeights:
-    """How much each sign counts, in log-odds."""
+    """How much each sign counts in the order; what is no comparison counts in the score alike.
 
-    bias: float = -4.6
-    bm25: float = 1.6
+    Set on reports of which the duplicate is known and on starter questions, and rounded; held-out
+    projects confirm both (docs/suggestions.md).
+    """
+
+    bm25: float = 20.0
     explained: float = 2.8
-    titled: float = 1.2
-    answered: float = 2.6
+    titled: float = 0.5
+    answered: float = 2.0
     group: float = 5.0
-    error_type: float = 1.3
-    other_type: float = -0.5
-    same_code: float = 0.4
+    error_type: float = 1.0
+    other_type: float = -1.0
+    same_code: float = 0.8
     other_code: float = -1.6
     category: float = 0.5
     domain: float = 0.3
@@ -100,15 +106,40 @@ class RankingWeights:
     """What the learned similarity has earned; an untrained model has earned nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class CertaintyWeights:
+    """What makes a fix likely to be right, in log-odds."""
+
+    bias: float = -4.3
+    lead: float = 2.4
+    """How far it stands before the next one in the order, in units of a whole BM25."""
+    explained: float = 1.0
+    titled: float = 0.7
+    answered: float = 2.0
+    told: float = 0.5
+    """For the logarithm of how many telling words both share."""
+    named: float = 1.6
+    """For a message that names the fix's error and says nothing else."""
+
+
+CERTAINTY = CertaintyWeights()
+MAX_TOLD = 8
+FULLY_TITLED = 0.95
+SURE_OF_ONE_WORD = 0.8
+"""From here on a message of one word is answered: it is the name of one known error alone."""
+ALONE_SHARE = 0.4
+"""A fix without a rival leads as one would whose rival matches so much as well."""
+
+
 def rank(
     candidates: Sequence[Candidate],
     question: Question,
     tallies: Mapping[str, Tally],
     weights: RankingWeights,
 ) -> list[Ranked]:
-    """The candidates, best first: those that worked for this very group, then by score.
+    """The candidates, best first: those that worked for this very group, then by what matches.
 
-    Ties stand in the order of their ids.
+    No fix scores more than one before it. Ties stand in the order of their ids.
 
     Args:
         candidates: What the index found, in any order.
@@ -116,35 +147,79 @@ def rank(
         tallies: Feedback on each candidate over all groups, by solution id.
         weights: How much each sign counts.
     """
-    ranked = [_judge(one, question, tallies, weights) for one in candidates]
+    judged = [_judge(one, question, tallies, weights) for one in candidates]
 
-    def place(one: Ranked) -> tuple[bool, float, str]:
+    def place(one: _Judged) -> tuple[bool, float, str]:
         solution_id = one.candidate.solution.solution_id
         tally = question.group_tallies.get(solution_id)
         has_worked = tally is not None and tally.success_rate > 0.5
-        return not has_worked, -one.score, solution_id
+        return not has_worked, -one.order, solution_id
 
-    return sorted(ranked, key=place)
+    judged.sort(key=place)
+    ranked: list[Ranked] = []
+    limit = 1.0
+    for one in judged:
+        limit = min(limit, _certainty(one, judged, question, weights))
+        is_grounded = _is_grounded(one.candidate, question, weights) or (
+            limit >= SURE_OF_ONE_WORD and is_named(one.candidate, question)
+        )
+        ranked.append(Ranked(one.candidate, limit, one.matched_on, is_grounded))
+    return ranked
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    candidate: Candidate
+    order: float
+    said: float
+    """What speaks for it in itself, beside its words, in log-odds."""
+    matched_on: tuple[str, ...]
 
 
 def _judge(
     candidate: Candidate, question: Question, tallies: Mapping[str, Tally], weights: RankingWeights
-) -> Ranked:
+) -> _Judged:
     solution = candidate.solution
-    signs = [
-        _words(candidate, weights),
+    absolute = [
         _group(solution, question, weights),
         _error_type(candidate, question, weights),
         _code(candidate, weights),
         _category(solution, question, weights),
         _domain(solution, question, weights),
         _reputation(solution, tallies.get(solution.solution_id), weights),
-        _learned(candidate, weights),
     ]
-    log_odds = weights.bias + sum(value for value, _ in signs)
-    score = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds))))
+    compared = [_words(candidate, weights), _learned(candidate, weights)]
+    signs = [compared[0], *absolute, *compared[1:]]
+    said = sum(value for value, _ in absolute)
     names = tuple(name for _, name in signs if name)
-    return Ranked(candidate, score, names, _is_grounded(candidate, question, weights))
+    return _Judged(candidate, said + sum(value for value, _ in compared), said, names)
+
+
+def _certainty(
+    one: _Judged, ranked: Sequence[_Judged], question: Question, weights: RankingWeights
+) -> float:
+    candidate, measure = one.candidate, CERTAINTY
+    rivals = [other.order for other in ranked[:2] if other is not one]
+    rival = max(rivals, default=one.order + weights.bm25 * math.log(ALONE_SHARE))
+    lead = max(-1.0, min(1.0, (one.order - rival) / weights.bm25))
+    log_odds = (
+        measure.bias
+        + measure.lead * lead
+        + measure.explained * candidate.explained
+        + measure.titled * candidate.titled
+        + measure.answered * candidate.answered
+        + measure.told * math.log1p(min(candidate.num_told, MAX_TOLD))
+        + measure.named * is_named(candidate, question)
+        + one.said
+    )
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds))))
+
+
+def is_named(candidate: Candidate, question: Question) -> bool:
+    """Whether all that a message tells stands in the fix's title, or it tells but its number."""
+    if question.num_told == 0:
+        return bool(candidate.agrees_on_code)
+    return candidate.num_told == question.num_told and candidate.titled >= FULLY_TITLED
 
 
 def _is_grounded(candidate: Candidate, question: Question, weights: RankingWeights) -> bool:

@@ -80,6 +80,7 @@ class SolutionsReceiver:
     def _show(self) -> None:
         changed, self._changed = self._changed, set()
         self._knowledge.commit()
+        metrics.SOLUTIONS.set(len(self._knowledge))
         self._suggester.forget_solutions(changed)
 
 

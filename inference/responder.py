@@ -104,6 +104,7 @@ class Answerer:
             advice[key] = self._suggester.advise(key, inquiry, prediction.result())
         for record in records:  # Only now: no rule may profit from the label of its own error.
             self._suggester.note_reported(record)
+            self._suggester.note_seen(record)
         answers = []
         for key, record in zip(keys, records, strict=True):
             found = advice[key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fixstream.inference.suggest import MAX_FIXES
 from fixstream.schemas.limits import (
@@ -30,7 +30,14 @@ Message = Annotated[
 ]
 ErrorType = Annotated[str, Field(max_length=MAX_TITLE_CHARS)]
 Trace = Annotated[str, Field(max_length=MAX_TRACE_CHARS)]
-TopK = Annotated[int, Field(ge=1, le=MAX_FIXES)]
+
+
+def _whole(value: object) -> object:
+    # To JSON Schema 3.0 is an integer, and some languages write no other numbers.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+TopK = Annotated[int, Field(ge=1, le=MAX_FIXES), BeforeValidator(_whole)]
 _TRACE = Field(
     description=f"A stack trace as it was printed, at most {MAX_TRACE_CHARS:,} characters."
 )
@@ -121,6 +128,17 @@ class FixAnswer(BaseModel):
     origin: str
     provenance: ProvenanceAnswer
     matched_on: list[str]
+    warnings: list[str] = []
+    """What its commands may destroy or switch off."""
+
+
+class NearErrorAnswer(BaseModel):
+    """A group of errors seen before; `score` is how likely it is the same fault, 0 to 1."""
+
+    fingerprint: str
+    title: str
+    score: float
+    occurrences: int
 
 
 class FixesAnswer(BaseModel):
@@ -128,6 +146,10 @@ class FixesAnswer(BaseModel):
 
     model_version: int
     fixes: list[FixAnswer]
+    nearest_errors: list[NearErrorAnswer] = []
+    """The errors most like this one, where no good fix is known."""
+    reason: str | None = None
+    """Why there is no fix; null where there is one."""
 
 
 class PredictAnswer(FixesAnswer):

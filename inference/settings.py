@@ -49,8 +49,8 @@ class InferenceSettings(ServiceSettings):
     """Seconds that an answer is kept for the same error under the same model."""
     cache_size: int = Field(default=10_000, ge=1)
     """Answers kept at most."""
-    min_confidence: float = Field(default=0.5, ge=0, le=1)
-    """Fixes that score below are not shown: no good fix is known."""
+    min_confidence: float = Field(default=0.35, ge=0, le=1)
+    """A right fix has to be so likely among the first three, or none is shown: none is known."""
     top_k: int = Field(default=3, ge=1, le=20)
     """Fixes in a published suggestion, and in an answer that does not ask for another number."""
     load_starter: bool = True

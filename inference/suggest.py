@@ -6,18 +6,20 @@ silence. It reads no topic and knows no HTTP.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from fixstream.inference import metrics
+from fixstream.inference import hazards, metrics
 from fixstream.inference.analysis import ErrorTerms, error_terms
 from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.earning import earned_weight, reciprocal_ranks
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.knowledge import KnowledgeBase
+from fixstream.inference.nearest import NearError, NearestErrors
 from fixstream.inference.ranking import Question, Ranked, RankingWeights, rank
 from fixstream.inference.rule_trust import RuleTrust, has_reported
 from fixstream.inference.served import ErrorText, Prediction, Vectors
@@ -32,10 +34,14 @@ from fixstream.triage.triage import Triage
 log = structlog.get_logger(__name__)
 
 MAX_FIXES = 20
+ALTERNATIVE_SHARE = 0.2
+"""Once the best fix is sure enough, others are shown down to this share of the limit."""
+NUM_TOGETHER = 3
+"""Fixes that are seen together: as many as an answer holds that asks for no other number."""
 MAX_INQUIRIES = 5_000
 INQUIRY_TTL_S = 7 * 24 * 3600.0
 MAX_TRIALS = 300
-NUM_CANDIDATES = 24
+NUM_CANDIDATES = 32
 MIN_MODEL_CONFIDENCE = 0.4
 
 _CODES = re.compile(
@@ -68,13 +74,18 @@ class Advice:
     model_version: int
     labels: Labels
     fixes: tuple[Fix, ...]
+    nearest: tuple[NearError, ...] = ()
+    """Errors seen before that look like this one, where no fix is known."""
+    reason: str | None = None
+    """Why there is no fix; None where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuggesterConfig:
     """When a fix is worth showing."""
 
-    min_confidence: float = 0.5
+    min_confidence: float = 0.35
+    """The best fix has to be as likely right; else there is no answer."""
     weights: RankingWeights = field(default_factory=RankingWeights)
 
 
@@ -95,6 +106,7 @@ class Suggester:
         self._config = config or SuggesterConfig()
         self._weights = self._config.weights
         self.rule_trust = RuleTrust()
+        self._near = NearestErrors(knowledge.scrubber)
         # Kept to judge the learned part by, once somebody confirms a fix for one of them.
         self._inquiries: AnswerCache[str, Inquiry] = AnswerCache(
             SystemClock(), max_size=MAX_INQUIRIES, ttl_s=INQUIRY_TTL_S
@@ -113,18 +125,27 @@ class Suggester:
         self._inquiries.put(inquiry.fingerprint, inquiry)
         labels = merged_labels(self.rule_trust.weighed(inquiry.labels), prediction)
         ranked = self._ranked(inquiry, labels, prediction)
-        good = [
-            one for one in ranked if one.is_grounded and one.score >= self._config.min_confidence
-        ]
+        good = shown(ranked, self._config.min_confidence)
+        nearest = () if good else self._near.search(inquiry.fingerprint, inquiry.terms)
         advice = Advice(
             inquiry.fingerprint,
             prediction.model_version if prediction else 0,
             labels,
             tuple(_fix(one) for one in good[:MAX_FIXES]),
+            nearest,
+            None if good else silence_reason(ranked, self._config.min_confidence),
         )
         # Under the version that answered: a swap between asking and answering keeps nothing stale.
         self._cache.put((advice.model_version, *key[1:]), advice)
         return advice
+
+    def close(self) -> None:
+        """Ends the threads of the index of errors."""
+        self._near.close()
+
+    def note_seen(self, record: TriagedError) -> None:
+        """Lets later errors without a fix be compared with this one."""
+        self._near.note(record)
 
     @property
     def learned_weight(self) -> float:
@@ -195,6 +216,41 @@ class Suggester:
         return rank(candidates, question, tallies, weights)
 
 
+def shown(ranked: Sequence[Ranked], min_confidence: float) -> list[Ranked]:
+    """The fixes worth showing: none unless a right one is likely among the first of them.
+
+    Several fixes for much the same error take likelihood from each other; a reader sees them all.
+    """
+    grounded = [one for one in ranked if one.is_grounded]
+    if answer_certainty(grounded) < min_confidence:
+        return []
+    floor = ALTERNATIVE_SHARE * min_confidence
+    return grounded[:1] + [
+        one
+        for one in grounded[1:]
+        if one.score >= floor and one.candidate.agrees_on_code is not False
+    ]
+
+
+def silence_reason(ranked: Sequence[Ranked], min_confidence: float) -> str:
+    """Why no fix is shown, in one line for people."""
+    if not ranked:
+        return "No fix that is known shares a word with this error."
+    grounded = [one for one in ranked if one.is_grounded]
+    if not grounded:
+        return "The error says too little to tell which of the known fixes is for it."
+    certainty = answer_certainty(grounded)
+    return (
+        f"No good fix is known: the nearest ones are right with {certainty:.0%}, "
+        f"and {min_confidence:.0%} are needed."
+    )
+
+
+def answer_certainty(grounded: Sequence[Ranked]) -> float:
+    """How likely one of the first fixes is right."""
+    return 1 - math.prod(1 - one.score for one in grounded[:NUM_TOGETHER])
+
+
 def inquiry_from_triage(triage: Triage, service: str | None) -> Inquiry:
     """An inquiry about an event that was just triaged."""
     event = triage.event
@@ -262,4 +318,5 @@ def _fix(ranked: Ranked) -> Fix:
         origin=FixOrigin.KNOWLEDGE,
         provenance=solution.provenance,
         matched_on=ranked.matched_on,
+        warnings=hazards.warnings(f"{solution.title}\n{solution.text}"),
     )

@@ -7,6 +7,7 @@ go on with the old one. Vectors of different models are never compared.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from usearch.index import Index
@@ -64,15 +65,17 @@ class VectorIndex:
                 if number in self._keys
             ]
 
-    def similarity(self, key: str, vector: Vectors) -> float | None:
-        """Cosine similarity of one fix; None if it is not in."""
+    def similarities(self, keys: Sequence[str], vector: Vectors) -> dict[str, float]:
+        """Cosine similarity of each fix that is in."""
         with self._lock:
-            number = self._numbers.get(key)
-            if number is None:
-                return None
-            stored = np.asarray(self._index.get(number), dtype=np.float32).reshape(-1)
-        norm = float(np.linalg.norm(stored) * np.linalg.norm(vector))
-        return float(np.dot(stored, vector.reshape(-1))) / norm if norm else 0.0
+            held = [key for key in keys if key in self._numbers]
+            if not held:
+                return {}
+            numbers = np.array([self._numbers[key] for key in held], np.uint64)
+            stored = np.asarray(self._index.get(numbers), np.float32).reshape(len(held), -1)
+        norms = np.linalg.norm(stored, axis=1) * float(np.linalg.norm(vector))
+        cosines = stored @ vector.reshape(-1) / np.maximum(norms, 1e-12)
+        return dict(zip(held, cosines.tolist(), strict=True))
 
     def _drop(self, key: str) -> None:
         number = self._numbers.pop(key, None)

@@ -121,6 +121,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
         "text": fix.text,
         "score": fix.score,
         "matched_on": list(fix.matched_on),
+        "warnings": list(fix.warnings),
         "url": source.url,
         "link": safe_link(source.url),
         "author": source.author,

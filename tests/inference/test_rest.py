@@ -93,7 +93,8 @@ async def test_predict_answers_as_the_contract_says(
     running.slot.swap(FakeModel(3))
     body = {"error_message": "database is locked", "error_type": "sqlite3.OperationalError"}
     first = (await client.post(f"{PREFIX}/predict", json=body)).json()
-    assert set(first) == {"error_id", "model_version", "predictions", "fixes", "cached"}
+    wanted = {"error_id", "model_version", "predictions", "fixes", "cached"}
+    assert set(first) == wanted | {"nearest_errors", "reason"}
     assert (first["model_version"], first["cached"]) == (3, False)
     assert set(first["predictions"]) == {"category", "domain", "severity"}
     assert {"value", "confidence"} <= set(first["predictions"]["domain"])
@@ -106,6 +107,7 @@ async def test_predict_answers_as_the_contract_says(
         "origin",
         "provenance",
         "matched_on",
+        "warnings",
     }
     assert fix["provenance"]["license"] == "CC0-1.0"
     again = (await client.post(f"{PREFIX}/predict", json=body)).json()
@@ -137,7 +139,8 @@ async def test_suggest_fix_answers_the_same_fixes(client: httpx.AsyncClient) -> 
     query = {"error_message": "database is locked"}
     fixes = (await client.get(f"{PREFIX}/suggest-fix", params=query)).json()
     predicted = (await client.post(f"{PREFIX}/predict", json=query)).json()
-    assert fixes == {"model_version": 0, "fixes": predicted["fixes"]}
+    names = ("model_version", "fixes", "nearest_errors", "reason")
+    assert fixes == {name: predicted[name] for name in names}
 
 
 async def test_private_fixes_stay_private(client: httpx.AsyncClient, running: Service) -> None:
