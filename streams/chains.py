@@ -21,7 +21,7 @@ from fixstream.streams.cause_evidence import CauseEvidence, Place
 from fixstream.streams.fairness import CRAWLED
 
 _MAX_GROUPS_IN_TRACE = 8
-_MAX_ONSETS = 64
+_MAX_ONSETS = 24
 _MAX_UNTOLD = 4_096
 _MIN_CONFIDENCE = 0.5
 """At it or below, the other order is as likely."""
