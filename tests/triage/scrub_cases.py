@@ -500,6 +500,10 @@ KEPT: tuple[str, ...] = (
     "bearer of bad news",
     "authorization: denied",
     "Access denied for user 'app'@'db-host' (using password: YES)",
+    "the original error was identified by RawStore module",
+    "unique index identified by 'UC1' defined on 'T'",
+    "chrome.exe --user-data-dir=c:\\tmp\\profile_0 --headless",
+    "https://github.com/acme/shop/pull/5/files#diff-687a4ed1252bfb4f56b3aeeb28bee4413b7df9becR59",
     "FATAL:  no pg_hba.conf entry for host, user \"app\", database \"shop\", SSL off",
 )  # fmt: skip
 """Texts that an engineer needs as they are."""

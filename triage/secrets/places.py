@@ -236,7 +236,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         ),
         after_prefix(
             "password",
-            r"(?:\bcurl\b(?:[^\n|;]|\\\n)*[ \t\n]-u|[ \t]--(?:user|auth|proxy-user|userpass|creds?))[ =]?[\"']?[^\s:\"']+:",
+            r"(?:\bcurl\b(?:[^\n|;]|\\\n)*[ \t\n]-u|[ \t]--(?:user|auth|proxy-user|userpass|creds?)[ =])[ =]?[\"']?[^\s:\"']+:",
             r"[^\s\"']+",
             gate="curl|--(?:user|auth|proxy-user|cred)",
         ),

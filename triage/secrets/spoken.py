@@ -156,7 +156,7 @@ def detectors() -> tuple[Detector, ...]:
             signs=_SPOKEN_SIGNS,
         ),
         _spaced(
-            r"(?i:\bidentified[ \t]+(?:with[ \t]+[\w\"']+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?)",
+            r"(?:\bIDENTIFIED|(?i:\b(?:user|role|grant|alter|create)\b[^\n;]{1,80}\bidentified))(?i:[ \t]+(?:with[ \t]+[\w\"']+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?)",
             r"(?i:identified)",
             rank=KEYED,
             sure=True,
