@@ -231,11 +231,7 @@ class TrainingLoop:
         pairs = self._feedback.take(_MAX_FEEDBACK_OF_STEP)
         try:
             examples = [example for _, example in fresh]
-            learnt = (
-                self._learner.learn(examples, num_replayed, pairs)
-                if pairs
-                else self._learner.learn(examples, num_replayed)
-            )
+            learnt = self._learner.learn(examples, num_replayed, pairs)
         except NonFiniteLoss as error:
             self._set_aside([waiting for waiting, _ in fresh], str(error))
             num_set_aside = self._counts.set_aside + len(fresh)
