@@ -144,6 +144,7 @@ def test_no_mixture_of_lines_breaks_it(lines: list[str]) -> None:
         "    0: a::b\n",
         "x.go:1\n",
         "Wrapped by: ",
+        "Traceback (most recent call last):",
         "  Suppressed: a\n",
         "Direct leak of ",
         "F0101 10:10:10 1 ",

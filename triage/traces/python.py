@@ -28,6 +28,9 @@ _FRAME = re.compile(
 _BLOCK = re.compile(
     r"^[ \t|+-]*(?:Exception Group )?Traceback \(most recent call last\):?[ \t]*$", re.MULTILINE
 )
+_FIRST_WORDS = "Traceback (most recent call last)"
+_MAX_MARGIN = 200
+"""Groups within groups are indented, but never so far."""
 _ERROR = re.compile(
     r"^[ \t|]*(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>[^\n]*)|:?[ \t]*$)", re.MULTILINE
 )
@@ -82,6 +85,18 @@ def _exception(block: str) -> ParsedException | None:
     return ParsedException(None, "", frames)
 
 
+def _starts(text: str) -> list[re.Match[str]]:
+    """Finds the lines that begin a block; looking for their words is quicker than for their form."""
+    starts = []
+    place = text.find(_FIRST_WORDS)
+    while place >= 0:
+        line = text.rfind("\n", max(0, place - _MAX_MARGIN), place) + 1
+        if found := _BLOCK.match(text, line):
+            starts.append(found)
+        place = text.find(_FIRST_WORDS, place + len(_FIRST_WORDS))
+    return starts
+
+
 def _tested(text: str) -> tuple[ParsedException, ...] | None:
     """Reads the report of a failed test, where each frame is shown as source above its place."""
     frames: list[Frame] = []
@@ -103,7 +118,7 @@ def _tested(text: str) -> tuple[ParsedException, ...] | None:
 
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a Python traceback; the blocks of a chain already stand root cause first."""
-    starts = list(_BLOCK.finditer(text))
+    starts = _starts(text)
     blocks = [text[start.end() : limit] for start, limit in with_ends(starts, len(text))] or [text]
     exceptions = [found for block in blocks if (found := _exception(block)) is not None]
     return tuple(exceptions) or _tested(text)
