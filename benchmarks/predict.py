@@ -1,7 +1,7 @@
 """How long `/predict` takes at full size, also while models are reloaded: ours beside MiniLM.
 
     python -m benchmarks predict
-    python benchmarks/predict.py [--requests 200] [--clients 8]
+    python benchmarks/predict.py [--requests 150] [--clients 8]
 
 Ours has an untrained model of the specification's size (times do not depend on the weights'
 values), loaded from a signed checkpoint, and the starter fixes. The baseline is what people run: a
@@ -55,8 +55,8 @@ TOKENIZER = HashedTokenizer()
 THREADS = min(os.cpu_count() or 1, 4)
 WARM_UP = 20
 ROUNDS = 2
-NUM_RELOADS = 5
-STEADY_S = 2.5
+NUM_RELOADS = 4
+STEADY_S = 2.0
 AFTER_RELOAD_S = 1.0
 PATH = "/api/v1/learning/predict"
 
@@ -79,6 +79,7 @@ def serve_ours(ready: Connection) -> None:
     from fixstream.inference.loading import CheckpointLoader, warm_up
     from fixstream.inference.service import SWITCH_INTERVAL_S
     from fixstream.inference.starter import starter_solutions
+    from fixstream.schemas.enums import UpdateKind
     from fixstream.trainer.model import ModelConfig
     from support.inference import Publisher, ServiceOptions, service
 
@@ -106,10 +107,11 @@ def serve_ours(ready: Connection) -> None:
         stack.enter_context(embedder)
 
         def reload_when_asked() -> None:
-            from fixstream.schemas.enums import UpdateKind
-
             while True:
-                version = ready.recv()
+                try:
+                    version = ready.recv()
+                except EOFError:  # The other side has ended.
+                    return
                 # The same files under a new version: what a rollback is.
                 update = replace(first, version=version, kind=UpdateKind.ROLLED_BACK)
                 signed = publisher.key.sign_update(update)
@@ -320,7 +322,7 @@ def percentiles(times: list[float]) -> dict[str, float]:
 def main() -> None:
     """Measures and keeps."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=150)
     parser.add_argument("--clients", type=int, default=8)
     options = parser.parse_args()
     with ExitStack() as stack:

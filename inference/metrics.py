@@ -34,6 +34,11 @@ RATE_STORE_FAILED = Counter(
 )
 CACHE = Counter(f"{_PREFIX}_cache_lookups_total", "Answer look-ups", ("cache", "outcome"))
 MODEL_VERSION = Gauge(f"{_PREFIX}_model_version", "Version of the model in use; 0 without one")
+MODEL_SCORE = Gauge(
+    f"{_PREFIX}_model_score",
+    "What the model in use scored on events before it learnt them; log loss tells its calibration",
+    ("name",),
+)
 MODELS_HELD = Gauge(f"{_PREFIX}_models_held", "Models in memory: the one in use and those draining")
 RELOADS = Counter(f"{_PREFIX}_reloads_total", "Models put in use, the first one included")
 UPDATES_REFUSED = Counter(f"{_PREFIX}_updates_refused_total", "Model updates refused", ("reason",))

@@ -238,6 +238,7 @@ class ModelFollower:
         seconds = self._clock.monotonic() - started
         metrics.RELOADS.inc()
         metrics.MODEL_VERSION.set(update.version)
+        _show_scores(update)
         metrics.RELOAD_SECONDS.observe(seconds)
         log.info("model in use", model_version=update.version, kind=update.kind, seconds=seconds)
         return True
@@ -268,3 +269,9 @@ class ModelFollower:
             self._refusals.append(Refusal(version, reason, detail, self._clock.now()))
         metrics.UPDATES_REFUSED.labels(reason.value).inc()
         log.warning("model update refused", model_version=version, reason=reason, detail=detail)
+
+
+def _show_scores(update: ModelUpdate) -> None:
+    metrics.MODEL_SCORE.clear()  # What the last model was measured by may not be there any more.
+    for name, value in update.metrics.items():
+        metrics.MODEL_SCORE.labels(name).set(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fixstream.inference import metrics
 from fixstream.inference.loading import CheckpointLoader
 from fixstream.inference.reload import (
     ModelFollower,
@@ -267,6 +268,16 @@ def test_an_absent_store_is_asked_again_later() -> None:
     clock.advance(1.1)
     follower.tend()
     assert version_in(follower) == 2
+
+
+def test_the_scores_shown_are_those_of_the_model_in_use() -> None:
+    follower = ModelFollower(ModelSlot(), FakeLoader(), SettableClock())
+    follower.caught_up()
+    one, two, _, _ = _updates(4)
+    follower.see(replace(one, metrics={"a": 1.0, "b": 2.0}))
+    follower.see(replace(two, metrics={"b": 3.0}))
+    (shown,) = metrics.MODEL_SCORE.collect()
+    assert {sample.labels["name"]: sample.value for sample in shown.samples} == {"b": 3.0}
 
 
 def test_other_models_updates_are_passed_over() -> None:
