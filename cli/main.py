@@ -18,6 +18,7 @@ from fixstream.cli import (
     data,
     dead_letters,
     doctor,
+    federate,
     keys,
     labels,
     models,
@@ -58,6 +59,7 @@ app.add_typer(texts.schemas, name="schemas")
 app.add_typer(keys.keys, name="keys")
 app.command("audit")(audit)
 app.command("backtest")(backtest)
+app.add_typer(federate.federate, name="federate")
 app.command("doctor")(doctor.doctor)
 
 
