@@ -25,7 +25,7 @@ from fixstream.inference.error_ids import fingerprint_in
 from fixstream.inference.intake import Intake, Outgoing
 from fixstream.inference.lag import Reading
 from fixstream.inference.rate_limit import RateLimiter
-from fixstream.inference.receivers import FINGERPRINT_HEADER
+from fixstream.inference.receivers import feedback_headers
 from fixstream.inference.reporting import ReportScrubber
 from fixstream.inference.rest_models import (
     DomainName,
@@ -46,7 +46,7 @@ from fixstream.inference.rest_models import (
     TopKOrDefault,
 )
 from fixstream.inference.statistics import Sources, statistics
-from fixstream.inference.suggest import Advice
+from fixstream.inference.suggest import Advice, Suggester
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.records import Fix, FixFeedback, Label
 from fixstream.schemas.topics import DEFAULT_PREFIX
@@ -87,6 +87,7 @@ class RestParts:
     """What the routes talk to."""
 
     advisor: Advisor
+    suggester: Suggester
     intake: Intake
     reports: ReportScrubber
     limiter: RateLimiter
@@ -135,7 +136,8 @@ def learning_routes(parts: RestParts, config: RestConfig) -> APIRouter:
     @router.get("/stats")
     async def stats() -> dict[str, Any]:
         """What went in, what was learnt, which model serves, and how far behind each part is."""
-        return statistics(parts.sources, parts.reading())
+        found = statistics(parts.sources, parts.reading())
+        return {**found, "ordering": parts.suggester.bandit.statistics()}
 
     return router
 
@@ -194,7 +196,8 @@ def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> N
         )
         known = parts.sources.observations.fingerprint_of(body.error_id)
         fingerprint = fingerprint_in(body.error_id) or known
-        headers = ((FINGERPRINT_HEADER, fingerprint.encode()),) if fingerprint else ()
+        record = parts.suggester.stamped(record, fingerprint)
+        headers = feedback_headers(parts.suggester, record)
         await parts.intake.send([Outgoing(config.feedback_topic, body.error_id, record, headers)])
         return FeedbackAccepted(feedback_id=record.feedback_id)
 

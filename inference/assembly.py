@@ -7,6 +7,7 @@ asked of a part that has ended. Serving HTTP is `service`'s business.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -109,7 +110,11 @@ class Assembly:
                 knowledge,
                 self._evidence,
                 self._cache,
-                SuggesterConfig(self._settings.min_confidence),
+                SuggesterConfig(
+                    self._settings.min_confidence,
+                    exploration=self._settings.exploration,
+                    seed=secrets.randbits(32),
+                ),
             )
             stack.callback(suggester.close)
             predictor = stack.enter_context(self._predictor())
@@ -266,6 +271,7 @@ class Assembly:
             rate_store(settings.rate_limit_store.get_secret_value()),
         )
         return RestParts(
+            suggester=suggester,
             advisor=Advisor(
                 Triager(self._scrubber), suggester, predictor, self._slot, self._clock, pool
             ),

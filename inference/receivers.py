@@ -6,12 +6,13 @@ Each receiver decodes one topic's records and hands them on; none keeps more tha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from confluent_kafka import Message
 
 from fixstream.inference import metrics
+from fixstream.inference.bandit import Draw
 from fixstream.inference.error_ids import fingerprint_in
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.knowledge import KnowledgeBase
@@ -27,6 +28,26 @@ log = structlog.get_logger(__name__)
 
 FINGERPRINT_HEADER = "fingerprint"
 """Says on a feedback record which group its error belongs to, where the service knew."""
+
+
+ARM_HEADER = "arm"
+PROPENSITY_HEADER = "propensity"
+"""Say on a feedback record how the order of its answer was drawn, if it is about the first fix."""
+
+
+def feedback_headers(suggester: Suggester, feedback: FixFeedback) -> tuple[tuple[str, bytes], ...]:
+    """What goes with feedback, so that the topic alone rebuilds what was learnt from it."""
+    if not feedback.fingerprint:
+        return ()
+    group = ((FINGERPRINT_HEADER, feedback.fingerprint.encode()),)
+    draw = suggester.draw_of(feedback.fingerprint, feedback.solution_id)
+    if draw is None:
+        return group
+    return (
+        *group,
+        (ARM_HEADER, draw.arm.encode()),
+        (PROPENSITY_HEADER, repr(draw.propensity).encode()),
+    )
 
 
 class SolutionsReceiver:
@@ -99,13 +120,19 @@ class FeedbackReceiver:
     def receive(self, message: Message) -> None:
         """Counts one word of feedback."""
         feedback = decode_message(message, self._codec, FixFeedback)
-        header = headers_of(message).get(FINGERPRINT_HEADER, b"").decode("utf-8", "replace")
+        headers = headers_of(message)
         fingerprint = (
-            header
+            feedback.fingerprint
+            or headers.get(FINGERPRINT_HEADER, b"").decode("utf-8", "replace")
             or fingerprint_in(feedback.error_id)
             or self._observations.fingerprint_of(feedback.error_id)
         )
         self._evidence.add(feedback, fingerprint)
+        draw = _draw(headers)
+        if draw is not None:
+            place = fingerprint or feedback.error_id
+            worked = feedback.solution_worked
+            self._suggester.bandit.learn(draw, worked, feedback.submitter, place)
         metrics.FEEDBACK.labels("yes" if feedback.solution_worked else "no").inc()
         if fingerprint:
             self._suggester.forget_group(fingerprint)
@@ -115,6 +142,14 @@ class FeedbackReceiver:
 
     def caught_up(self) -> None:
         """Nothing to do."""
+
+
+def _draw(headers: Mapping[str, bytes]) -> Draw | None:
+    try:
+        arm = headers[ARM_HEADER].decode()
+        return Draw(arm, float(headers[PROPENSITY_HEADER]))
+    except (KeyError, ValueError):  # Not about a first fix, or not written by us.
+        return None
 
 
 class GroupsReceiver:

@@ -132,6 +132,8 @@ class Answerer:
             severity=labels.severity,
             category=labels.category,
             fixes=advice.fixes[: self._top_k],
+            arm=advice.draw.arm if advice.draw else None,
+            propensity=advice.draw.propensity if advice.draw else None,
         )
 
 

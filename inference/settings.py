@@ -51,6 +51,8 @@ class InferenceSettings(ServiceSettings):
     """Answers kept at most."""
     min_confidence: float = Field(default=0.35, ge=0, le=1)
     """A right fix has to be so likely among the first three, or none is shown: none is known."""
+    exploration: float = Field(default=0.05, ge=0, le=0.3)
+    """The least share of answers that each way of ordering near-equal fixes gets; 0: none."""
     top_k: int = Field(default=3, ge=1, le=20)
     """Fixes in a published suggestion, and in an answer that does not ask for another number."""
     load_starter: bool = True

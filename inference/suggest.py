@@ -16,6 +16,7 @@ import structlog
 from fixstream.inference import hazards, metrics
 from fixstream.inference.analysis import ErrorTerms, error_terms
 from fixstream.inference.answer_cache import AnswerCache
+from fixstream.inference.bandit import Draw, OrderBandit, reordered
 from fixstream.inference.earning import earned_weight, reciprocal_ranks
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.knowledge import KnowledgeBase
@@ -25,7 +26,7 @@ from fixstream.inference.rule_trust import RuleTrust, has_reported
 from fixstream.inference.served import ErrorText, Prediction, Vectors
 from fixstream.runtime.clock import SystemClock
 from fixstream.schemas.enums import FixOrigin, LabelSource
-from fixstream.schemas.records import PUBLIC, Fix, Label, Labels, TriagedError
+from fixstream.schemas.records import PUBLIC, Fix, FixFeedback, Label, Labels, TriagedError
 from fixstream.triage.classify import classify
 from fixstream.triage.normalise import normalise
 from fixstream.triage.trace import parse_trace
@@ -41,6 +42,7 @@ NUM_TOGETHER = 3
 MAX_INQUIRIES = 5_000
 INQUIRY_TTL_S = 7 * 24 * 3600.0
 MAX_TRIALS = 300
+MAX_STAMPED_CHARS = 4_000
 NUM_CANDIDATES = 32
 MIN_MODEL_CONFIDENCE = 0.4
 
@@ -78,6 +80,8 @@ class Advice:
     """Errors seen before that look like this one, where no fix is known."""
     reason: str | None = None
     """Why there is no fix; None where there is one."""
+    draw: Draw | None = None
+    """The way in which near-equal fixes were ordered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,9 @@ class SuggesterConfig:
     min_confidence: float = 0.35
     """The best fix has to be as likely right; else there is no answer."""
     weights: RankingWeights = field(default_factory=RankingWeights)
+    exploration: float = 0.05
+    """The least propensity of each way of ordering near-equal fixes; 0 switches exploring off."""
+    seed: int = 0
 
 
 class Suggester:
@@ -107,6 +114,11 @@ class Suggester:
         self._weights = self._config.weights
         self.rule_trust = RuleTrust()
         self._near = NearestErrors(knowledge.scrubber)
+        self.bandit = OrderBandit(self._config.exploration, self._config.seed)
+        # What was said to whom, so that feedback can be told what it is about.
+        self._given: AnswerCache[str, Advice] = AnswerCache(
+            SystemClock(), max_size=MAX_INQUIRIES, ttl_s=INQUIRY_TTL_S
+        )
         # Kept to judge the learned part by, once somebody confirms a fix for one of them.
         self._inquiries: AnswerCache[str, Inquiry] = AnswerCache(
             SystemClock(), max_size=MAX_INQUIRIES, ttl_s=INQUIRY_TTL_S
@@ -126,6 +138,8 @@ class Suggester:
         labels = merged_labels(self.rule_trust.weighed(inquiry.labels), prediction)
         ranked = self._ranked(inquiry, labels, prediction)
         good = shown(ranked, self._config.min_confidence)
+        draw = self.bandit.draw()
+        good = reordered(good, draw.arm)
         nearest = () if good else self._near.search(inquiry.fingerprint, inquiry.terms)
         advice = Advice(
             inquiry.fingerprint,
@@ -134,10 +148,35 @@ class Suggester:
             tuple(_fix(one) for one in good[:MAX_FIXES]),
             nearest,
             None if good else silence_reason(ranked, self._config.min_confidence),
+            draw,
         )
+        self._given.put(inquiry.fingerprint, advice)
         # Under the version that answered: a swap between asking and answering keeps nothing stale.
         self._cache.put((advice.model_version, *key[1:]), advice)
         return advice
+
+    def stamped(self, feedback: FixFeedback, fingerprint: str | None) -> FixFeedback:
+        """Feedback with what is known of its error and its fix, to learn from by itself.
+
+        A private fix is named, never quoted: its text stays with its service.
+        """
+        inquiry = self._inquiries.get(fingerprint) if fingerprint else None
+        advice = self._given.get(fingerprint) if fingerprint else None
+        named = feedback.solution_id
+        fix = self._knowledge.get(named) if named and self._knowledge.is_public(named) else None
+        return replace(
+            feedback,
+            fingerprint=fingerprint,
+            error_text=_error_text(inquiry) if inquiry else None,
+            fix_text=f"{fix.title}\n{fix.text}"[:MAX_STAMPED_CHARS] if fix else None,
+            model_version=advice.model_version if advice and advice.model_version else None,
+        )
+
+    def draw_of(self, fingerprint: str, solution_id: str | None) -> Draw | None:
+        """How the order was drawn of the answer whose first fix this is; None: of no such one."""
+        advice = self._given.get(fingerprint)
+        is_first = advice and advice.fixes and advice.fixes[0].solution_id == solution_id
+        return advice.draw if advice and is_first else None
 
     def close(self) -> None:
         """Ends the threads of the index of errors."""
@@ -291,21 +330,34 @@ def visibility_key(service: str | None) -> str:
 
 
 def merged_labels(said: Labels, prediction: Prediction | None) -> Labels:
-    """A person's label stands; between a rule and the model, the surer one does."""
+    """A person's label stands; a model that people have taught outweighs the rules.
+
+    Between a rule and another model, the surer one does.
+    """
     if prediction is None:
         return said
     return Labels(
-        domain=_merged(said.domain, prediction.domain),
-        severity=_merged(said.severity, prediction.severity),
-        category=_merged(said.category, prediction.category),
+        **{
+            head: _merged(getattr(said, head), getattr(prediction, head), head in prediction.told)
+            for head in ("domain", "severity", "category")
+        }
     )
 
 
-def _merged(said: Label, predicted: Label) -> Label:
-    if said.source in _SURER_THAN_MODELS or said.confidence >= predicted.confidence:
+def _merged(said: Label, predicted: Label, is_told: bool) -> Label:
+    if said.source in _SURER_THAN_MODELS:
+        return said
+    if is_told:  # The rules' claims are part of its answer, weighed by how often they were right.
+        return predicted
+    if said.confidence >= predicted.confidence:
         return said
     # A model that has learnt nothing spreads its belief: that must not outbid a rule's "medium".
     return predicted if predicted.confidence >= MIN_MODEL_CONFIDENCE else said
+
+
+def _error_text(inquiry: Inquiry) -> str:
+    named = f"{inquiry.text.error_type}: " if inquiry.text.error_type else ""
+    return f"{named}{inquiry.text.message}"[:MAX_STAMPED_CHARS]
 
 
 def _fix(ranked: Ranked) -> Fix:

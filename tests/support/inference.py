@@ -288,6 +288,7 @@ def service(options: ServiceOptions | None = None) -> Iterator[Service]:
         names = TopicNames("raw", "triaged", "dlq", "batches", "suggested", "feedback")
         sources = Sources(slot, follower, knowledge, evidence, observations, cache, names)
         parts = RestParts(
+            suggester=suggester,
             advisor=Advisor(Triager(scrubber), suggester, predictor, slot, options.clock, pool),
             intake=intake,
             reports=ReportScrubber(scrubber, options.clock, pool),
