@@ -169,8 +169,14 @@ class Learner:
         }
         return {**self.scores.metrics(), **earned, **corrections}
 
-    def snapshot(self, champion: Answers) -> Content:
-        """A copy of all state, which later steps leave alone; `champion` is stored as such."""
+    def snapshot(self, champion: Answers, spare: Content | None = None) -> Content:
+        """A copy of all state, which later steps leave alone.
+
+        Args:
+            champion: stored as the champion's answers.
+            spare: an earlier copy that nobody reads any more. Its memory is written over: fresh
+                memory costs more than the copying, and the steps wait for both.
+        """
         state = {
             WEIGHTS: self.model.tensors(),
             OPTIMIZER: {
@@ -187,9 +193,12 @@ class Learner:
                 "num_steps": torch.tensor([self._num_steps]),
             },
         }
+        kept = spare.tensors if spare else {}
         copies = {
-            file: {name: tensor.detach().clone() for name, tensor in tensors.items()}
-            for file, tensors in state.items()
+            file: {
+                name: _copied(t.detach(), kept.get(file, {}).get(name)) for name, t in each.items()
+            }
+            for file, each in state.items()
         }
         return Content(copies, {TOKENIZER: self.tokenizer.to_json()})
 
@@ -289,6 +298,12 @@ class Learner:
         return AdamOptimizerWithWarmup(
             self.model.network.named_parameters(), SPARSE_PARAMETERS, self.config.optimizer
         )
+
+
+def _copied(tensor: Tensor, spare: Tensor | None) -> Tensor:
+    if spare is None or (spare.shape, spare.dtype) != (tensor.shape, tensor.dtype):
+        return tensor.clone()
+    return spare.copy_(tensor)
 
 
 def _step_seed(seed: int, step: int) -> int:

@@ -109,6 +109,7 @@ class TrainingLoop:
         self._has_failed = False
         self._feedback = FeedbackBook()
         self._has_heard = False
+        self._spare: Content | None = None
 
     @property
     def counts(self) -> Counts:
@@ -186,7 +187,8 @@ class TrainingLoop:
             versions=_versions(),
             feedback_offsets=self._feedback.offsets(),
         )
-        content = self._learner.snapshot(champion_answers)
+        content = self._learner.snapshot(champion_answers, self._spare)
+        self._spare = content  # It is written before the next one is begun.
         texts = {**content.texts, FEEDBACK: self._feedback.to_json()}
         content = Content(content.tensors, texts)
         in_use = {v for v in (start.champion, manifest.champion) if v is not None}

@@ -230,3 +230,24 @@ def test_rows_of_one_group_or_one_fix_attract_each_other() -> None:
 def test_nothing_to_learn_from_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="nothing"):
         Learner(TINY_LEARNER).learn([], num_replayed=4)
+
+
+def test_a_copy_into_spare_memory_is_the_same_and_stays_as_it_is() -> None:
+    learner = Learner(TINY_LEARNER)
+    learner.learn([learning_example(training_example(n), learner.tokenizer) for n in range(8)])
+    spare = learner.snapshot(learner.validation.champion)
+    learner.learn([learning_example(training_example(n), learner.tokenizer) for n in range(8, 16)])
+    fresh = learner.snapshot(learner.validation.champion)
+    reused = learner.snapshot(learner.validation.champion, spare)
+    same_memory = 0
+    for file, tensors in fresh.tensors.items():
+        for name, tensor in tensors.items():
+            again = reused.tensors[file][name]
+            assert torch.equal(again, tensor), name
+            old = spare.tensors[file].get(name)
+            same_memory += old is not None and old.data_ptr() == again.data_ptr()
+    assert same_memory > 20
+    before = {name: t.clone() for name, t in reused.tensors["weights.safetensors"].items()}
+    learner.learn([learning_example(training_example(n), learner.tokenizer) for n in range(16, 24)])
+    after = reused.tensors["weights.safetensors"]
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())

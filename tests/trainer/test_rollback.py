@@ -278,10 +278,10 @@ def test_fixes_that_work_less_bring_the_model_before_back(
         publisher.publish(kafka_topics.settings.topic(FEEDBACK), record.error_id, record)
     publisher.flush(10.0)
     with training(kafka_topics, tmp_path) as failures:
-        number = iter(range(32, 4000, 8))
+        firsts = iter(range(32, 4000, 8))
 
         def goes_back() -> ModelUpdate | None:
-            start = next(number)
+            start = next(firsts)
             send_range(kafka_topics, start, start + 8)
             return next(
                 (
