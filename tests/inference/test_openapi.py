@@ -62,7 +62,7 @@ def test_every_call_answers_as_described(described: Any, method: str, path: str,
         suppress_health_check=list(HealthCheck),
     )
     @given(case=strategy)
-    def hold(case: schemathesis.Case) -> None:
+    def hold(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate()
 
     hold()
