@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fixstream.trainer.signing import SigningKey
 from support.records import UPDATE
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "schemas" / "avro" / "model_update.v1.avsc"
+SCHEMA = ROOT / "schemas" / "avro" / "model_update.v2.avsc"
 
 
 def test_an_outsider_can_verify_a_model_update(tmp_path: Path) -> None:
@@ -29,9 +30,21 @@ def test_an_outsider_can_verify_a_model_update(tmp_path: Path) -> None:
     exec(_block(), scope)  # noqa: S102 - our own guide
     public_key = tmp_path / f"{update['key_id']}.pub"
     scope["verify"](update, public_key)
-    for name, other in (("version", 99), ("metrics", {}), ("lineage", []), ("reason", "x")):
+    scope["verify"]({**update, **_unblocked(key)}, public_key)
+    for name, other in (
+        ("version", 99),
+        ("metrics", {}),
+        ("lineage", []),
+        ("blocked", []),
+        ("reason", "x"),
+    ):
         with pytest.raises(InvalidSignature):
             scope["verify"]({**update, name: other}, public_key)
+
+
+def _unblocked(key: SigningKey) -> dict[str, Any]:
+    """What a signature from before there were blocked ranges looks like."""
+    return {"blocked": [], "signature": key.sign_update(replace(UPDATE, blocked=())).signature}
 
 
 def _block() -> str:
