@@ -10,8 +10,9 @@ from fixstream.schemas.codec import Codec, encode
 from fixstream.schemas.errors import RetryLater
 from fixstream.schemas.limits import MAX_TEXT_CHARS
 from fixstream.schemas.records import ErrorEvent
-from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage
+from fixstream.streams.dead_letters import ATTEMPTS_HEADER, DeadLetterRecord, RawMessage
 from fixstream.streams.processor import EventProcessor, Judge, Triaged
+from fixstream.triage.scrub import SCRUBBER_VERSION
 from fixstream.triage.triage import Triage, Triager
 from support.streams import error_event
 
@@ -119,3 +120,12 @@ def test_an_example_has_the_text_after_scrubbing() -> None:
     outcome = processor().process(message(encode(error_event(message=f"cannot open {secret}"))))
     assert isinstance(outcome, Triaged)
     assert "hunter2secret" not in outcome.triage.event.message
+
+
+def test_a_dead_letter_that_comes_back_is_scrubbed_whatever_it_claims() -> None:
+    """Replays go through the raw topic: the attempts and a scrubber's name change nothing."""
+    key = "AKIA" + "Q3EGRZ7ABCDLMNOP"
+    event = error_event(message=f"denied for {key}", scrubber=SCRUBBER_VERSION)
+    outcome = processor().process(message(encode(event), ((ATTEMPTS_HEADER, b"3"),)))
+    assert isinstance(outcome, Triaged)
+    assert key not in outcome.triage.event.message
