@@ -232,7 +232,11 @@ class ContinuousLearningSystem:
         triages = [self._triager.triage(event) for event in events]
         inquiries = [inquiry_from_triage(triage, triage.event.service) for triage in triages]
         model = self._learner.model
-        served = TorchModel(model, (self._loop.parent or 0) + 1, Arithmetic(model.precision.value))
+        served = TorchModel(
+            model.without_idle_network(),
+            (self._loop.parent or 0) + 1,
+            Arithmetic(model.precision.value),
+        )
         predictions = served.predict([inquiry.text for inquiry in inquiries])
         return [
             Answer(triage, inquiry, prediction, self._advise(inquiry, prediction))

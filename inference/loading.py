@@ -110,6 +110,11 @@ class TorchModel:
             severity=_label(prediction.severity),
             category=_label(prediction.category),
             embedding=prediction.embedding,
+            told=frozenset(
+                head
+                for head in ("domain", "severity", "category")
+                if getattr(prediction, head).is_told
+            ),
         )
 
 

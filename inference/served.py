@@ -30,6 +30,8 @@ class Prediction:
     severity: Label
     category: Label
     embedding: Vectors
+    told: frozenset[str] = frozenset()
+    """Heads that people have labelled enough for the answer to stand against a rule's claim."""
 
     @property
     def labels(self) -> Labels:

@@ -33,6 +33,8 @@ _TEMPERATURE_RATE = 0.005
 _FLOOR = 1e-4
 """No expert may rule a class out."""
 _GAIN_KEEP = 0.99
+IDLE_GAIN = 0.001
+"""Below so many nats a network has next to no say in the answers."""
 MIN_TOLD = 20.0
 """With so many labels from people, what rules claim no longer teaches a head anything."""
 

@@ -25,7 +25,7 @@ from fixstream.trainer.features import (
     cropped,
 )
 from fixstream.trainer.lexical_paths import LexicalPaths
-from fixstream.trainer.mixture import NETWORK, Mixture
+from fixstream.trainer.mixture import IDLE_GAIN, NETWORK, Mixture
 from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
 from fixstream.trainer.precision import Precision
 from fixstream.trainer.wide import Floats
@@ -48,6 +48,8 @@ class Distribution:
     probabilities: Mapping[str, float]
     value: str
     """The answer: not always the most probable class, see `decision`."""
+    is_told: bool = False
+    """Whether people have labelled enough for the answer to stand against a rule's claim."""
 
     @property
     def confidence(self) -> float:
@@ -82,6 +84,7 @@ class TrainedModel:
         self.paths = paths
         self.mixture = mixture
         self.precision = precision
+        self._is_network_idle = False
 
     @classmethod
     def fresh(cls, config: ModelConfig, tokenizer: Tokenizer, seed: int = 0) -> TrainedModel:
@@ -151,6 +154,15 @@ class TrainedModel:
         if not np.isfinite([*confidences, *prediction.embedding]).all():
             raise ArtifactRejected("the model predicts numbers that are not finite")
 
+    def without_idle_network(self) -> TrainedModel:
+        """The same model, sharing all state, for callers who need no embedding.
+
+        A network that has earned next to nothing is not run, and its embeddings are zeros.
+        """
+        light = TrainedModel(self.tokenizer, self.network, self.paths, self.mixture, self.precision)
+        light._is_network_idle = self.mixture.network_gain < IDLE_GAIN
+        return light
+
     def tensors(self) -> dict[str, Tensor]:
         """All weights by name, as `from_tensors` wants them; they are live, not copies."""
         parts = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
@@ -192,8 +204,12 @@ class TrainedModel:
         return self._run_network([self.tokenizer.encode(text) for text in texts])[1]
 
     def _run(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
-        network_logits, embeddings = self._run_network(encoded)
-        experts = {**self.paths.logits(encoded), NETWORK: network_logits}
+        experts = self.paths.logits(encoded)
+        if self._is_network_idle:
+            width = self.network.config.solution_dim
+            embeddings: Floats = np.zeros((len(encoded), width), np.float32)
+        else:
+            experts[NETWORK], embeddings = self._run_network(encoded)
         mixed = {
             head: self._mix(head, {name: said[head] for name, said in experts.items()}, encoded)
             for head in HEADS
@@ -219,9 +235,10 @@ class TrainedModel:
 
     def _distribution(self, head: str, row: Floats) -> Distribution:
         classes = HEADS[head]
-        choice = int(self.mixture.heads[head].choices(row[None])[0])
+        mixture = self.mixture.heads[head]
+        choice = int(mixture.choices(row[None])[0])
         shares = dict(zip(classes, (float(p) for p in row), strict=True))
-        return Distribution(shares, classes[choice])
+        return Distribution(shares, classes[choice], mixture.is_told)
 
 
 def _is_hinted(head: str, encoded: Encoded) -> bool:

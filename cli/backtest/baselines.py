@@ -164,7 +164,7 @@ class Bm25Baseline:
         """Ids of the best `limit` errors, best first."""
         self._index.commit()
         words = dict.fromkeys(_WORD.findall(full_text(event).lower()), 1.0)
-        return [key for key, _ in self._index.search(words, (), (PUBLIC,), limit)]
+        return self._index.search(words, (), None, limit)
 
     def close(self) -> None:
         """Ends the index's threads."""

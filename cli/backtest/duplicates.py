@@ -1,10 +1,11 @@
 """Finds the earlier error that a new one repeats, with the retrieval that finds fixes.
 
 Every earlier error stands in a knowledge base as if it were a fix: its first line as the title, the
-rest as the text, stack frames left out. Candidates are found and ranked as fixes are. The learned
-similarity counts only as far as it has earned on the duplicates that were confirmed before. Vectors
-are of one model at a time; they are made anew when the model has learnt half as much again, which
-bounds the work to a few vectors for each error of the whole history.
+rest as the text, stack frames left out. Candidates are found and ranked as fixes are; what too
+little ties to the error comes last. The learned similarity counts only as far as it
+has earned on the duplicates that were confirmed before. Vectors are of one model at a time; they
+are made anew when the network has trained three times as much, which bounds the work to less than
+two vectors for each error of the whole history.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ NUM_CANDIDATES = 100
 MAX_ERRORS = 100_000
 """Earlier errors that are held; the oldest go first."""
 _MAX_TEXT_CHARS = 4_000
-_GROWTH = 1.5
+_GROWTH = 3.0
 _MAX_TOKENS_AT_ONCE = 4096
 _ERRORS_AT_ONCE = 512
 
@@ -60,7 +61,7 @@ class _Embedding:
     """A copy of the network at one moment, for vectors that can be compared with each other."""
 
     def __init__(self, learner: Learner) -> None:
-        self.num_steps = learner.num_steps
+        self.num_steps = learner.optimizer.num_steps
         self._network: ErrorLearningModel = copy.deepcopy(learner.model.network).eval()
         self._precision = learner.model.precision
 
@@ -124,6 +125,7 @@ class EarlierErrors:
         weight = self.learned_weight
         weights = replace(RankingWeights(), learned=weight)
         ranked = rank(every if weight > 0 else by_words, question, {}, weights)
+        ranked.sort(key=lambda one: not one.is_grounded)
         return Found(
             [one.candidate.solution.solution_id for one in ranked],
             [
@@ -146,7 +148,7 @@ class EarlierErrors:
 
     def _vector(self, text: ErrorText) -> Vectors:
         embedding = self._embedding
-        num_steps = self._learner.num_steps
+        num_steps = self._learner.optimizer.num_steps
         if embedding is None or num_steps > embedding.num_steps * _GROWTH:
             embedding = self._embedding = _Embedding(self._learner)
             self._knowledge.begin_vectors(num_steps + 1, embedding.dim)
