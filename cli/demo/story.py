@@ -49,6 +49,7 @@ class Snapshot:
     """Suggestions that carry at least one fix."""
     num_promoted: int
     num_rejected: int
+    num_rolled_back: int
     model_version: int
     loss: float | None
     num_steps: int
@@ -117,8 +118,9 @@ class Story:
         with self._lock:
             if update.kind is UpdateKind.REJECTED:
                 self._count("rejected")
-            elif update.kind.is_servable:
-                self._count("promoted")
+            elif update.kind.is_servable:  # A range that is blocked changes no model.
+                is_promoted = update.kind is UpdateKind.PROMOTED
+                self._count("promoted" if is_promoted else "rolled_back")
                 self._model_version = update.version
 
     def on_training(self, num_steps: int, loss: float | None) -> None:
@@ -155,6 +157,7 @@ class Story:
                 num_answered=count.get("answered", 0),
                 num_promoted=count.get("promoted", 0),
                 num_rejected=count.get("rejected", 0),
+                num_rolled_back=count.get("rolled_back", 0),
                 model_version=self._model_version,
                 loss=self._loss,
                 num_steps=self._num_steps,

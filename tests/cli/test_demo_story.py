@@ -127,6 +127,17 @@ def test_rejected_update_leaves_the_model_version() -> None:
     assert (snapshot.model_version, snapshot.num_promoted, snapshot.num_rejected) == (1, 1, 1)
 
 
+def test_going_back_and_blocking_are_no_promotions() -> None:
+    story = Story()
+    for version, kind in enumerate(
+        (UpdateKind.PROMOTED, UpdateKind.PROMOTED, UpdateKind.ROLLED_BACK, UpdateKind.BLOCKED), 1
+    ):
+        story.on_update(update(kind, version))
+    snapshot = story.snapshot()
+    assert (snapshot.num_promoted, snapshot.num_rolled_back, snapshot.num_rejected) == (2, 1, 0)
+    assert snapshot.model_version == 3
+
+
 def test_unanswered_errors_do_not_fill_the_memory() -> None:
     story = Story()
     for number in range(MAX_PENDING + 5):
