@@ -86,7 +86,8 @@ class ModelState(StrEnum):
     NO_MODEL = "no_model"
     SERVING = "serving"
     BEHIND = "behind"
-    """Serving, but not the newest update: it was refused, or its store is away."""
+    """Serving, but not the newest update: it was refused, or its store is away. An update that is
+    just being loaded makes no one behind: until it is judged, what serves is the newest good one."""
 
 
 class ModelFollower:
@@ -157,10 +158,12 @@ class ModelFollower:
         """Where things stand, for `/readyz`."""
         if not self._is_caught_up:
             return ModelState.STARTING
-        serving, newest = self._serving, self._newest_servable()
+        with self._lock:
+            serving, newest = self._serving, self._newest_servable()
+            is_loading = self._wanted is not None and self._store_problem is None
         if serving is None:
             return ModelState.NO_MODEL
-        if newest is not None and newest.version != serving.version:
+        if newest is not None and newest.version != serving.version and not is_loading:
             return ModelState.BEHIND
         return ModelState.SERVING
 
@@ -179,8 +182,9 @@ class ModelFollower:
         with self._lock:
             self._history.append(update)
             self._newest_version = update.version
+            if update.kind.is_servable:
+                self._want(update)
         if update.kind.is_servable:
-            self._want(update)
             self.tend()
 
     def refuse_unreadable(self, detail: str) -> None:
@@ -223,18 +227,21 @@ class ModelFollower:
             with span("reload", model_version=update.version, kind=update.kind.value):
                 model = self._loader.load(update)
         except UpdateRefused as refused:
-            self._wanted, self._store_problem = None, None
+            # First the reason: whoever sees that the newest is not served has to see why.
             self._refuse(update.version, refused.reason, str(refused))
+            with self._lock:
+                self._wanted, self._store_problem = None, None
             return False
         except StoreUnavailable as error:
-            self._wanted = update
-            self._store_problem = str(error)
+            with self._lock:
+                self._wanted, self._store_problem = update, str(error)
             self._retry_at = self._clock.monotonic() + self._retry_s
             log.warning("model store unavailable", error=str(error), retry_in_s=self._retry_s)
             self._retry_s = min(2 * self._retry_s, LAST_RETRY_S)
             return False
         self._slot.swap(model)
-        self._serving, self._wanted, self._store_problem = update, None, None
+        with self._lock:
+            self._serving, self._wanted, self._store_problem = update, None, None
         seconds = self._clock.monotonic() - started
         metrics.RELOADS.inc()
         metrics.MODEL_VERSION.set(update.version)
@@ -259,9 +266,7 @@ class ModelFollower:
                 return
 
     def _newest_servable(self) -> ModelUpdate | None:
-        with self._lock:
-            servable = (one for one in reversed(self._history))
-            return next((one for one in servable if one.kind.is_servable), None)
+        return next((one for one in reversed(self._history) if one.kind.is_servable), None)
 
     def _refuse(self, version: int, reason: Reason, detail: str) -> None:
         with self._lock:

@@ -17,7 +17,7 @@ from fixstream.inference.reload import (
     StoreUnavailable,
     UpdateRefused,
 )
-from fixstream.inference.served import ErrorText
+from fixstream.inference.served import ErrorText, ServedModel
 from fixstream.inference.slot import ModelSlot
 from fixstream.runtime.clock import SettableClock
 from fixstream.schemas.enums import UpdateKind
@@ -58,6 +58,22 @@ def test_a_promoted_checkpoint_predicts(publisher: Publisher) -> None:
         assert model is not None
         answers = model.predict([ErrorText("connection refused"), ErrorText("no such table")])
     assert [answer.model_version for answer in answers] == [1, 1]
+    assert follower.state is ModelState.SERVING
+
+
+def test_what_is_being_loaded_makes_no_one_behind(publisher: Publisher) -> None:
+    states: list[tuple[ModelState, int | None]] = []
+
+    class Looking(FakeLoader):
+        def load(self, update: ModelUpdate) -> ServedModel:
+            states.append((follower.state, follower.wanted_version))
+            return super().load(update)
+
+    follower = ModelFollower(ModelSlot(), Looking(), SettableClock())
+    follower.caught_up()
+    follower.see(publisher.update(1))
+    follower.see(publisher.update(2))
+    assert states == [(ModelState.NO_MODEL, 1), (ModelState.SERVING, 2)]
     assert follower.state is ModelState.SERVING
 
 

@@ -194,6 +194,36 @@ def test_a_promotion_is_served_and_a_spoilt_one_is_not(ours: Kafka, tmp_path: Pa
     assert stats["model"]["reloads"] == 1
 
 
+def test_the_marks_of_transactions_hold_nothing_up(ours: Kafka, tmp_path: Path) -> None:
+    """The trainer writes updates in transactions: their marks are offsets without a record."""
+    trainer = Publisher(tmp_path)
+    producer = make_producer(ours.settings, transactional_id=f"{ours.prefix}model-errors")
+    send = RecordPublisher(producer, Codec(), ce_source="test")
+    updates = ours.settings.topic(topics.MODEL_UPDATES)
+    producer.init_transactions(30)
+
+    def transaction(version: int, *, is_kept: bool) -> None:
+        producer.begin_transaction()
+        send.publish(updates, "errors", trainer.promote(version))
+        send.flush(10)
+        if is_kept:
+            producer.commit_transaction(10)
+        else:
+            producer.abort_transaction(10)
+
+    transaction(1, is_kept=True)
+    transaction(2, is_kept=False)
+    with running(ours, tmp_path) as client:
+        # It is ready although the last offsets are marks, and knows nothing of what was undone.
+        eventually(lambda: client.get("/readyz").json()["model_version"] == 1)
+        ready = client.get("/readyz").json()
+        assert (ready["model"], ready["last_refused_update"]) == ("serving", None)
+        transaction(3, is_kept=True)
+        eventually(lambda: client.get("/readyz").json()["model_version"] == 3)
+        stats = client.get(f"{PREFIX}/stats").json()
+    assert [one["version"] for one in stats["promotion_history"]] == [3, 1]
+
+
 def test_fixes_come_and_go_with_the_topic(ours: Kafka, tmp_path: Path) -> None:
     send = publisher_on(ours)
     name = ours.settings.topic(topics.SOLUTIONS)
