@@ -86,8 +86,8 @@ class ModelState(StrEnum):
     NO_MODEL = "no_model"
     SERVING = "serving"
     BEHIND = "behind"
-    """Serving, but not the newest update: it was refused, or its store is away. An update that is
-    just being loaded makes no one behind: until it is judged, what serves is the newest good one."""
+    """Serving, but not the newest update: it was refused, or its store is away. While
+    an update is being loaded nobody is behind: until it is judged, the newest good one serves."""
 
 
 class ModelFollower:
