@@ -38,6 +38,7 @@ from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, OptimizerConfig
 from fixstream.trainer.pace import PaceConfig
 from fixstream.trainer.pairs import TrainingPair
 from fixstream.trainer.precision import Precision
+from fixstream.trainer.quarantine import Quarantine
 from fixstream.trainer.replay import ReplayBuffer
 from fixstream.trainer.scores import ProgressiveScores
 from fixstream.trainer.step import EncodedPair, StepResult, step_batch, train_step
@@ -88,6 +89,7 @@ class Learner:
         self.replay = ReplayBuffer(config.replay_capacity, config.seed)
         self.validation = ValidationSet(config.validation_size, config.held_out_share)
         self.scores = ProgressiveScores()
+        self.quarantine = Quarantine()
         self.optimizer = self._fresh_optimizer()
         self._num_steps = 0
 
@@ -190,6 +192,7 @@ class Learner:
                 **_prefixed("replay.", self.replay.state_tensors()),
                 **_prefixed("validation.", self.validation.state_tensors(champion)),
                 **_prefixed("scores.", self.scores.state_tensors()),
+                **_prefixed("quarantine.", self.quarantine.state_tensors()),
                 "num_steps": torch.tensor([self._num_steps]),
             },
         }
@@ -224,6 +227,8 @@ class Learner:
             self.replay.load_state_tensors(_under("replay.", side))
             self.validation.load_state_tensors(_under("validation.", side))
             self.scores.load_state_tensors(_under("scores.", side))
+            if held := _under("quarantine.", side):  # Checkpoints of old have none.
+                self.quarantine.load_state_tensors(held)
             self._num_steps = int(side["num_steps"])
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             raise ArtifactRejected(f"the training state does not fit: {error}") from error

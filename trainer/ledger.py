@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from fixstream.schemas.errors import OffsetGap
 from fixstream.schemas.records import OffsetRange, TrainingBatch, TrainingExample
@@ -30,6 +31,8 @@ class WaitingExample:
     source_offset: int
     origin: Partition
     origin_offset: int
+    batch_created_at: datetime
+    """The stream's own clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Ledger:
         blocked: Iterable[OffsetRange] = (),
     ) -> None:
         start = position or Position((), ())
-        self._blocked = tuple(blocked)
+        self.blocked = tuple(blocked)
         self.accepts_gaps = accept_gaps
         self._next_batch = {(o.topic, o.partition): o.next_offset for o in start.batch_offsets}
         self._next_origin = {(o.topic, o.partition): o.next_offset for o in start.origin_offsets}
@@ -88,7 +91,9 @@ class Ledger:
             elif self._is_blocked(origin, offset) or self._is_blocked(source, source_offset):
                 self.num_blocked += 1
             else:
-                self._waiting.append(WaitingExample(example, source, source_offset, origin, offset))
+                self._waiting.append(
+                    WaitingExample(example, source, source_offset, origin, offset, batch.created_at)
+                )
         self._next_origin[origin] = max(expected, batch.origin.next_offset)
         self.pass_over(source, source_offset)
 
@@ -122,7 +127,7 @@ class Ledger:
             < offset.next_offset
             for kept in without(
                 OffsetRange(offset.topic, offset.partition, first, offset.next_offset),
-                self._blocked,
+                self.blocked,
             )
         )
 
@@ -136,7 +141,7 @@ class Ledger:
     def _is_blocked(self, partition: Partition, offset: int) -> bool:
         return any(
             (one.topic, one.partition) == partition and one.first_offset <= offset < one.next_offset
-            for one in self._blocked
+            for one in self.blocked
         )
 
     def _gap(self, batch: TrainingBatch, expected: int) -> None:

@@ -56,11 +56,15 @@ class Counts:
     """Examples that the network could not be trained on (non-finite loss)."""
     blocked: int = 0
     """Examples of blocked ranges, passed over."""
+    quarantined: int = 0
+    """Examples that wait for the end of their quarantine."""
+    dropped: int = 0
+    """Examples that are never trained on: a quarantine without an end, or no place to wait."""
 
     @property
     def seen(self) -> int:
         """Distinct examples that were accounted for."""
-        return self.trained + self.held_out + self.set_aside
+        return self.trained + self.held_out + self.set_aside + self.quarantined + self.dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

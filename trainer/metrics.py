@@ -11,8 +11,12 @@ from fixstream.trainer.learner import Learnt
 STEPS = Counter("fixstream_trainer_steps_total", "Optimizer steps of this process.")
 EXAMPLES = Counter(
     "fixstream_trainer_examples_total",
-    "Examples by what became of them (trained, held_out, skipped, set_aside, replayed).",
+    "Examples by what became of them (trained, held_out, skipped, set_aside, replayed; and of "
+    "texts in quarantine: quarantined, released, dropped).",
     ["outcome"],
+)
+QUARANTINED = Gauge(
+    "fixstream_trainer_quarantined_examples", "Examples that wait for the end of their quarantine."
 )
 LOSS = Gauge("fixstream_trainer_loss", "Loss of the last step, by head, and in total.", ["head"])
 RATE = Gauge("fixstream_trainer_learning_rate", "Learning rate of the last step.")

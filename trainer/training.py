@@ -17,8 +17,8 @@ import torch
 
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import UpdateKind
+from fixstream.trainer.admission import Admission, Admitted
 from fixstream.trainer.checkpoint import FEEDBACK, Content, Counts, Manifest, StoredCheckpoint
-from fixstream.trainer.examples import LearningExample, learning_example
 from fixstream.trainer.feedback import FeedbackBook
 from fixstream.trainer.gate import Answers
 from fixstream.trainer.learner import Learner, Learnt
@@ -42,6 +42,8 @@ _BACKLOG_BATCHES = 4
 """With more batches than this waiting, steps take new examples only."""
 _LOSS_KEEP = 0.95
 _MAX_FEEDBACK_OF_STEP = 8
+_RELEASED_SHARE = 0.25
+"""At most so much of a step comes out of quarantine: crawled texts are not to drown our own."""
 
 SetAside = Callable[[Sequence[WaitingExample], str], None]
 
@@ -110,6 +112,7 @@ class TrainingLoop:
         self._feedback = FeedbackBook()
         self._has_heard = False
         self._spare: Content | None = None
+        self._admission = Admission(learner, ledger.blocked)
 
     @property
     def counts(self) -> Counts:
@@ -225,43 +228,38 @@ class TrainingLoop:
         return 0, 0
 
     def _step(self, num_new: int, num_replayed: int) -> None:
-        fresh = self._hold_out(self._ledger.take(num_new))
-        if not fresh:
+        max_released = max(1, int(self._config.batch_size * _RELEASED_SHARE))
+        admitted = self._admission.admit(self._ledger.take(num_new), max_released)
+        self._count(admitted)
+        examples = admitted.examples
+        if not examples:
             return
         started = time.perf_counter()
         self._has_heard = self._has_heard or self._feedback.num_waiting > 0
         pairs = self._feedback.take(_MAX_FEEDBACK_OF_STEP)
         try:
-            examples = [example for _, example in fresh]
-            learnt = self._learner.learn(examples, num_replayed, pairs)
+            num_old = max(num_replayed - len(admitted.released), 0)
+            learnt = self._learner.learn(examples, num_old, pairs)
         except NonFiniteLoss as error:
-            self._set_aside([waiting for waiting, _ in fresh], str(error))
-            num_set_aside = self._counts.set_aside + len(fresh)
+            # Of those out of quarantine there is no text left that could be set aside.
+            self._set_aside([waiting for waiting, _ in admitted.fresh], str(error))
+            num_set_aside = self._counts.set_aside + len(examples)
             self._counts = replace(self._counts, set_aside=num_set_aside)
-            EXAMPLES.labels("set_aside").inc(len(fresh))
+            EXAMPLES.labels("set_aside").inc(len(examples))
             return
         self._note(learnt, time.perf_counter() - started)
 
-    def _hold_out(
-        self, taken: Sequence[WaitingExample]
-    ) -> list[tuple[WaitingExample, LearningExample]]:
-        """Puts a few examples into the validation set; returns those that are to train."""
-        fresh = []
-        for waiting in taken:
-            example = learning_example(waiting.example, self._learner.tokenizer)
-            if self._learner.validation.wants(example, waiting.example.event_id):
-                self._learner.validation.add(example)
-            else:
-                fresh.append((waiting, example))
-        num_held_out = len(taken) - len(fresh)
+    def _count(self, admitted: Admitted) -> None:
+        counts = self._counts
+        self._blocked_before += admitted.num_blocked
         self._counts = replace(
-            self._counts,
-            held_out=self._counts.held_out + num_held_out,
+            counts,
+            held_out=counts.held_out + admitted.num_held_out,
             skipped=self._skipped_before + self._ledger.num_skipped,
             blocked=self._blocked_before + self._ledger.num_blocked,
+            quarantined=len(self._learner.quarantine),
+            dropped=counts.dropped + admitted.num_dropped,
         )
-        EXAMPLES.labels("held_out").inc(num_held_out)
-        return fresh
 
     def _note(self, learnt: Learnt, seconds: float) -> None:
         self._counts = replace(

@@ -70,11 +70,8 @@ def draw_summary(summary: Summary) -> Table:
         ("dead-lettered", f"{audit.num_dead_lettered}"),
         ("unaccounted for", f"{len(audit.unaccounted)}"),
         ("training steps", f"{story.num_steps}"),
-        (
-            "model updates",
-            f"{story.num_promoted} promoted, {story.num_rejected} rejected, "
-            f"{story.num_rolled_back} rolled back",
-        ),
+        ("model updates", f"{story.num_promoted} promoted, {story.num_rejected} rejected"),
+        ("rollbacks", f"{story.num_rolled_back}"),
         ("versions served", ", ".join(map(str, story.versions_served)) or "-"),
         ("REST requests", f"{story.num_requests} served, {story.num_failed_requests} failed"),
         ("suggestions received", f"{story.num_suggestions}, {story.num_answered} with a fix"),
