@@ -49,6 +49,10 @@ class ModelConfig:
     """Examples that the memory path holds; not part of the network."""
     network_tokens: int = 128
     """Of a longer text the network reads the head and the tail; the other paths read it all."""
+    sentence_encoder: str = ""
+    """Hash of the frozen sentence encoder that a path beside the network reads with, if any."""
+    sentence_width: int = 0
+    """Numbers of an embedding of that encoder."""
 
     def __post_init__(self) -> None:
         if self.embedding_dim % (2 * self.num_heads) != 0:
@@ -286,6 +290,10 @@ class ErrorLearningModel(nn.Module):
             batch: packed rows, none longer than `max_sequence_length`.
             dropout: None at prediction time.
         """
+        return self.judge(self.read(batch, dropout), batch)
+
+    def read(self, batch: TokenBatch, dropout: ByteDropout | None = None) -> Tensor:
+        """[T, D] what the layers make of each token, float32, in packed order."""
         drop = dropout or _keep
         hints = self.domain_embedding(batch.domain_ids) + self.severity_embedding(
             batch.severity_ids
@@ -294,7 +302,12 @@ class ErrorLearningModel(nn.Module):
         x = drop(x + hints[batch.rows])  # [T, D]
         for layer in self.layers:
             x = layer(x, batch, dropout)
-        pooled = self._mean_rows(self.final_norm(x).float(), batch)  # [B, D]
+        read: Tensor = self.final_norm(x).float()
+        return read
+
+    def judge(self, tokens: Tensor, batch: TokenBatch) -> NetworkOutput:
+        """Logits and embeddings from what `read` gave, [T, D]."""
+        pooled = self._mean_rows(tokens, batch)  # [B, D]
         restored = torch.empty_like(pooled).index_copy(0, batch.order, pooled)
         return NetworkOutput(
             {head: self.heads[head](restored) for head in HEADS},

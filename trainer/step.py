@@ -20,6 +20,7 @@ from fixstream.trainer.network import HEADS, ByteDropout, ErrorLearningModel, Ne
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, NonFiniteGradient
 from fixstream.trainer.pairs import MAX_PAIR_WEIGHT, TrainingPair
 from fixstream.trainer.precision import Precision
+from fixstream.trainer.processes import ALONE, Processes
 
 _HINT_SHARE = 0.1
 """How often an example shows a label as a hint, and the head then learns nothing from it."""
@@ -74,6 +75,7 @@ class StepResult:
     logits: dict[str, Tensor]  # head -> [B, classes], before the step; pairs have none
     gradient_norm: float
     num_tokens: int
+    """That this process computed."""
 
 
 def step_batch(
@@ -102,17 +104,23 @@ def train_step(
     batch: StepBatch,
     generator: torch.Generator,
     precision: Precision = Precision.FLOAT32,
+    processes: Processes = ALONE,
 ) -> StepResult:
     """Trains on one batch.
+
+    Several processes that are given the same batch and a generator in the same state take the step
+    together. Each computes its rows; losses and weights become the same in all of them.
 
     Raises:
         NonFiniteLoss: neither the network nor the optimizer has changed.
     """
     encoded, weights = _with_hints(batch, generator)
     of_pairs = [one for pair in batch.pairs for one in (pair.error, pair.fix)]
-    packed = pack([*encoded, *of_pairs])
+    rows = [*encoded, *of_pairs]
+    packed = pack(processes.own(rows))
     with precision.autocast():
-        output = network(packed, ByteDropout(network.config.dropout, generator))
+        own = network(packed, ByteDropout(network.config.dropout, generator))
+    output = _joined(own, len(rows), processes)
     losses = _losses(_rows(output, slice(len(encoded))), batch, weights)
     if batch.pairs:
         judged = output.embedding[len(encoded) :].float()
@@ -121,6 +129,7 @@ def train_step(
     if not bool(torch.isfinite(total)):
         raise NonFiniteLoss(f"loss is {total.detach().item()}")
     total.backward()  # type: ignore[no-untyped-call]
+    processes.add_gradients(network.parameters())
     try:
         norm = optimizer.step()
     except NonFiniteGradient as error:
@@ -131,6 +140,17 @@ def train_step(
         norm,
         packed.num_tokens,
     )
+
+
+def _joined(own: NetworkOutput, num_rows: int, processes: Processes) -> NetworkOutput:
+    """What all processes computed; gradients flow to the own rows."""
+    if processes.is_alone:
+        return own
+    columns = [*own.logits.values(), own.embedding]
+    widths = [column.shape[1] for column in columns]
+    whole = processes.joined(torch.cat([column.float() for column in columns], dim=1), num_rows)
+    *logits, embedding = torch.split(whole, widths, dim=1)
+    return NetworkOutput(dict(zip(own.logits, logits, strict=True)), embedding)
 
 
 def _rows(output: NetworkOutput, rows: slice) -> NetworkOutput:
