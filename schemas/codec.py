@@ -5,9 +5,9 @@ registry. Confluent-framed ones (`00`, id, body) name it by a Schema Registry's 
 come in, the answer is a record or one of the dead-letter errors, whose messages never quote the
 payload. Rules beyond the types (ranges, empty ids) are `validation`'s business.
 
-`writing` writes; fastavro reads, as leniently as it is: of bytes that no Avro writer makes (a flag
-of 2, a symbol counted from the end, a number over its 64 or 32 bits) it may make a record all the
-same.
+`writing` writes. `reading` reads what is well-formed and of the newest version; all else is read
+by fastavro, as leniently as it is: of bytes that no Avro writer makes (a flag of 2, a symbol
+counted from the end, a number over its 64 or 32 bits) it may make a record all the same.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from fixstream.schemas.errors import (
 )
 from fixstream.schemas.foreign import registered
 from fixstream.schemas.limits import MAX_MESSAGE_BYTES
+from fixstream.schemas.reading import UNUSUAL, Read, record_reader
 from fixstream.schemas.records import Record
 from fixstream.schemas.validation import validate
 from fixstream.schemas.writing import Write, record_writer
@@ -108,8 +109,12 @@ class Codec:
         name = record_type.__name__
         if schema.record != name:
             raise UnknownSchema(f"the message holds a {schema.record}, where {name} is expected")
+        kind: type = record_type
+        newest, read = _reader(kind)
+        if schema is newest and (plain := _well_formed(read, data, start)) is not None:
+            return plain  # type: ignore[no-any-return]
         try:
-            datum, end = _read(data, start, schema, shipped().newest(name))
+            datum, end = _read(data, start, schema, newest)
             record: R = record_maker(record_type)(datum)  # type: ignore[arg-type]
         except SchemaResolutionError:
             raise UnknownSchema(f"the message's schema does not fit {name}") from None
@@ -169,8 +174,23 @@ def _newest(record_type: type) -> tuple[Schema, Write]:
 
 
 @cache
+def _reader(record_type: type) -> tuple[Schema, Read]:
+    schema = shipped().newest(record_type.__name__)
+    return schema, record_reader(schema.parsed, record_type)
+
+
+@cache
 def _single_object() -> Codec:
     return Codec()
+
+
+def _well_formed(read: Read, data: bytes, start: int) -> Any:
+    """The record in a message that is plainly one; None where fastavro has to judge."""
+    try:
+        record, end = read(data, start)
+    except UNUSUAL:
+        return None
+    return record if end == len(data) else None
 
 
 def _read(data: bytes, start: int, writer: Schema, reader: Schema) -> tuple[Any, int]:

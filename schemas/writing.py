@@ -118,9 +118,19 @@ def _record(schema: dict[str, Any], named: dict[str, Write]) -> Write:
     writers = tuple(_writer(field["type"], named) for field in fields)
     if len(writers) < 2:
         raise SchemaConflict(f"{schema['name']} has fewer than two fields")
+    # Where null may not stand, joining this None raises TypeError.
+    nulls: tuple[Any, ...] = tuple(
+        b"\x00" if isinstance(field["type"], list) else None for field in fields
+    )
 
     def write(record: Any) -> bytes:
-        return b"".join([one(value) for one, value in zip(writers, values_of(record), strict=True)])
+        # Most optional fields are null, and a call for each would cost more than all the rest.
+        return b"".join(
+            [
+                null if value is None else one(value)
+                for one, null, value in zip(writers, nulls, values_of(record), strict=True)
+            ]
+        )
 
     kept = _remembering(write) if schema["name"].endswith(".Label") else write
     named[schema["name"]] = kept

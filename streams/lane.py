@@ -14,6 +14,7 @@ from typing import Protocol
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.errors import DeadLetter
+from fixstream.schemas.making import maker
 from fixstream.schemas.records import CauseEdge, Origin, TrainingBatch, TriagedError
 from fixstream.streams.cause_evidence import Place
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage, dead_letter
@@ -22,6 +23,9 @@ from fixstream.streams.knowledge import Knowledge
 from fixstream.streams.processor import Process, Triaged
 from fixstream.streams.window import BatchWindow, WindowLimits
 from fixstream.triage.triage import TRIAGE_VERSION, Triage
+
+_triaged_error = maker(TriagedError)
+_origin = maker(Origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +158,21 @@ class Lane:
         return self._groups.see(triage.fingerprint, raw.offset, self._clock.now())
 
     def _triaged_error(self, raw: RawMessage, triage: Triage, sighting: Sighting) -> TriagedError:
-        return TriagedError(
-            event=triage.event,
-            fingerprint=triage.fingerprint,
-            title=triage.title,
-            domain=triage.labels.domain,
-            severity=triage.labels.severity,
-            category=triage.labels.category,
-            is_new_group=sighting.is_new_group,
-            occurrences=sighting.occurrences,
-            origin=Origin(raw.topic, raw.partition, raw.offset),
-            triaged_at=self._clock.now(),
-            triage_version=TRIAGE_VERSION,
-            root_cause=self._knowledge.cause_of(triage, Place(raw.partition, raw.offset)),
+        # By position: every event passes here, and naming the fields doubles the time.
+        return _triaged_error(
+            triage.event,
+            triage.fingerprint,
+            triage.title,
+            triage.labels.domain,
+            triage.labels.severity,
+            triage.labels.category,
+            sighting.is_new_group,
+            sighting.occurrences,
+            _origin(raw.topic, raw.partition, raw.offset),
+            self._clock.now(),
+            TRIAGE_VERSION,
+            self._knowledge.cause_of(triage, Place(raw.partition, raw.offset)),
+            None,
         )
 
     def _set_aside(self, letter: DeadLetterRecord, sink: LaneSink) -> None:

@@ -13,10 +13,13 @@ from enum import Enum
 
 from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.ids import batch_id
+from fixstream.schemas.making import maker
 from fixstream.schemas.records import OffsetRange, TrainingBatch, TrainingExample
 from fixstream.streams.fairness import Share, fair_weights
 from fixstream.streams.quarantine import Quarantine, is_marked, quarantine_of, solution_of
 from fixstream.triage.triage import Triage
+
+_training_example = maker(TrainingExample)
 
 _EXAMPLE_OVERHEAD_BYTES = 512
 """Ids, labels, type and language of one example, generously."""
@@ -199,19 +202,19 @@ def _utf8(text: str) -> int:
 
 def _example(entry: _Entry, quarantine: Quarantine | None, weight: float) -> TrainingExample:
     event = entry.triage.event
-    return TrainingExample(
-        event_id=event.event_id,
-        fingerprint=entry.triage.fingerprint,
-        error_type=event.error_type,
-        message=event.message,
-        stack_trace=event.stack_trace,
-        language=event.language,
-        labels=entry.triage.labels,
-        weight=weight,
-        occurrences=entry.occurrences,
-        solution_id=entry.solution_id,
-        origin_offset=entry.offset,
-        service=event.service,
-        source=str(event.source),
-        train_after=quarantine.until if quarantine is not None else None,
+    return _training_example(
+        event.event_id,
+        entry.triage.fingerprint,
+        event.error_type,
+        event.message,
+        event.stack_trace,
+        event.language,
+        entry.triage.labels,
+        weight,
+        entry.occurrences,
+        entry.solution_id,
+        entry.offset,
+        event.service,
+        str(event.source),
+        quarantine.until if quarantine is not None else None,
     )
