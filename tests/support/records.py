@@ -409,7 +409,7 @@ suggestions = st.builds(
     **LABELS,
     fixes=st.lists(fixes, max_size=3).map(tuple),
     arm=optional(ids),
-    propensity=optional(finite),
+    propensity=optional(st.floats(0, 1)),
 )
 feedbacks = st.builds(
     FixFeedback,
