@@ -47,6 +47,10 @@ def crawl(
         for failure in report.failures:
             tell(escape(failure))
         out.print(_summary(report), markup=False)
+        for source in report.counts:
+            if reasons := report.left_out(source):
+                told = ", ".join(f"{reason} {number}" for reason, number in reasons.items())
+                out.print(f"  {source} left out: {told}", markup=False)
 
     with StopSignal() as stopping:
         service.run(names, settings, kafka, stopping, once=once, on_report=on_report)

@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
+from fixstream.producers.crawl.daemon_calls import in_daemon_thread
 from fixstream.producers.crawl.delivery import AuthorQuota, Delivery
 from fixstream.producers.crawl.metrics import FAILED_QUERIES
 from fixstream.producers.crawl.source import CrawlSource, Harvest
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 _AUTHORS = "_authors"
 _KINDS = ("event", "solution", "tombstone")
+LAST_DELIVERY_S = 5.0
+"""How long a stop waits for Kafka to take what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,11 @@ class CrawlReport:
     def num(self, kind: str) -> int:
         """A number over all sources."""
         return sum(counts[kind] for counts in self.counts.values())
+
+    def left_out(self, source: str) -> dict[str, int]:
+        """What a source had and was not published, by reason, most first."""
+        counts = self.counts.get(source, Counter[str]())
+        return {word: n for word, n in counts.most_common() if n and word not in _KINDS}
 
     @property
     def num_skipped(self) -> int:
@@ -134,30 +143,60 @@ class TechnicalDataCrawler:
         since = int((self._clock.now() - self._config.lookback).timestamp())
         trail = Trail.from_state(self._store.load(source, query), since=since)
         pending: list[Harvest] = []
-        try:
-            async with aclosing(run.source.crawl(query, trail)) as harvests:
-                async for harvest in harvests:
-                    pending.append(harvest)
-                    run.posts_left -= harvest.num_posts
-                    if sum(one.num_posts for one in pending) >= self._config.delivery_size:
-                        await self._deliver(run, query, pending, trail)
-                        pending = []
-                    if run.posts_left <= 0:
-                        break
-        except Exception:
-            # What was found before the failure is whole, and the trail counts it as read.
+        ended: Exception | asyncio.CancelledError | None = None
+        async with aclosing(run.source.crawl(query, trail)) as harvests:
+            while run.posts_left > 0 and ended is None:
+                try:
+                    pending.append(await anext(harvests))
+                except StopAsyncIteration:
+                    break
+                except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 -- raised below
+                    # What was found before is whole, and the trail counts it as read.
+                    ended = error
+                    continue
+                run.posts_left -= pending[-1].num_posts
+                if sum(one.num_posts for one in pending) >= self._config.delivery_size:
+                    await self._deliver(run, query, pending, trail)
+                    pending = []
+        if isinstance(ended, asyncio.CancelledError):
+            await self._deliver_last(run, query, pending, trail)
+        else:
             await self._deliver(run, query, pending, trail)
-            raise
-        await self._deliver(run, query, pending, trail)
+        if ended is not None:
+            raise ended
+
+    async def _deliver_last(
+        self, run: _SourceRun, query: str, harvests: list[Harvest], trail: Trail
+    ) -> None:
+        """On the way out: what does not arrive soon is found again by the next process."""
+        try:
+            async with asyncio.timeout(LAST_DELIVERY_S):
+                await self._deliver(run, query, harvests, trail)
+        except (FixstreamError, TimeoutError) as error:
+            source, reason = run.source.name.value, type(error).__name__
+            log.warning("not delivered before the end", source=source, query=query, reason=reason)
 
     async def _deliver(
+        self, run: _SourceRun, query: str, harvests: list[Harvest], trail: Trail
+    ) -> None:
+        """Publish, and then move the cursor; a stop in between waits for it a little."""
+        task = asyncio.ensure_future(self._delivered(run, query, harvests, trail))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task}, timeout=LAST_DELIVERY_S)
+            task.cancel()
+            raise
+
+    async def _delivered(
         self, run: _SourceRun, query: str, harvests: list[Harvest], trail: Trail
     ) -> None:
         source = run.source.name.value
         saved = self._store.load(source, _AUTHORS)
         quota = AuthorQuota(self._config.max_posts_per_author, self._clock, saved)
         if harvests:
-            run.counts += await asyncio.to_thread(self._delivery.deliver, source, harvests, quota)
+            deliver = partial(self._delivery.deliver, source, harvests, quota)
+            run.counts += await in_daemon_thread(deliver)
             self._store.save(source, _AUTHORS, quota.to_state())
         self._store.save(source, query, trail.to_state())
 

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from multidict import CIMultiDict
 
-from fixstream.producers.crawl.failures import Gone
+from fixstream.producers.crawl.failures import Gone, HostFailed, Refused
 from fixstream.producers.crawl.github_items import (
     SOURCE,
     FixText,
@@ -27,13 +27,12 @@ from fixstream.producers.crawl.github_items import (
     read_comment,
     read_issue,
 )
-from fixstream.producers.crawl.host_client import HostClient, Question, Reply
+from fixstream.producers.crawl.host_client import Question, Reply
 from fixstream.producers.crawl.json_values import objects_in
-from fixstream.producers.crawl.links import next_query
-from fixstream.producers.crawl.posts import Answer, event_of, solution_id, solution_of
-from fixstream.producers.crawl.source import Harvest
+from fixstream.producers.crawl.links import last_page, next_query
+from fixstream.producers.crawl.posts import Answer, solution_id, solution_of
+from fixstream.producers.crawl.source import Harvest, HttpSource
 from fixstream.producers.crawl.trail import Seen, Trail, Walk
-from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.errors import InvalidRecord
 
@@ -44,6 +43,10 @@ _PAGE_SIZE = "100"
 _MAX_TIMELINE_PAGES = 5
 _SOLUTION_PREFIX = "solution/"
 _CHECK_EVERY_S = 7 * 24 * 3600
+_TRY, _MAX_TRIES = "?", 3
+"""Stamp of an issue whose details could not be read, once for each run that tried."""
+_MAX_UNANSWERED = 3
+"""Issues of a page after which the host is believed to fail as a whole."""
 _MAX_CHECKED = 5
 """Each costs a request of the sixty an hour that a crawler without a token has."""
 
@@ -58,13 +61,8 @@ class GitHubConfig:
     quarantine: timedelta = timedelta(hours=24)
 
 
-class GitHubSource:
+class GitHubSource(HttpSource[GitHubConfig]):
     """One query for each repository."""
-
-    def __init__(self, client: HostClient, config: GitHubConfig, clock: Clock) -> None:
-        self._client = client
-        self._config = config
-        self._clock = clock
 
     @property
     def name(self) -> EventSource:
@@ -94,20 +92,40 @@ class GitHubSource:
                 break
             page = _Page.read(objects_in(reply.content, self._client.host), repository)
             yield Harvest(skipped=page.skipped)
-            for issue in page.issues:
-                if trail.is_new(issue.post.post_id, issue.changed_at.isoformat()):
-                    yield await self._harvest(issue, repository, trail)
+            async for harvest in self._news(page, repository, trail):
+                yield harvest
             following = next_query(reply)
             goes_on = walk.goes_on(page.changed_at, has_more=following is not None)
             if is_first and following is None:
                 trail.etag = reply.headers.get("ETag", "")[:500]
             moved = _list_params(label or _DEFAULT_LABEL, trail.since)
             params = moved if walk.page == 1 else {**params, **(following or {})}
-        yield await self._deleted(trail)
+        async for harvest in self._deleted(trail):
+            yield harvest
 
-    async def _harvest(self, issue: IssueItem, repository: str, trail: Trail) -> Harvest:
+    async def _news(
+        self, page: _Page, repository: str, trail: Trail
+    ) -> AsyncGenerator[Harvest, None]:
+        """What is new in a page; one issue whose details cannot be read leaves the others alone."""
+        failures: list[HostFailed | Refused] = []
+        for issue in page.issues:
+            if not trail.is_new(issue.post.post_id, issue.stamp):
+                continue
+            try:
+                answer = await self._answer(issue, repository) if issue.is_solved else None
+            except (HostFailed, Refused) as problem:
+                yield self._unanswered(issue, trail)
+                if trail.is_new(issue.post.post_id, issue.stamp):
+                    failures.append(problem)
+                if len(failures) >= _MAX_UNANSWERED:
+                    break
+            else:
+                yield self._harvest(issue, answer, trail)
+        if failures:
+            raise failures[0]  # Before the page counts as read: they are asked for again.
+
+    def _harvest(self, issue: IssueItem, answer: Answer | None, trail: Trail) -> Harvest:
         post = issue.post
-        answer = await self._answer(issue, repository) if issue.is_solved else None
         now = self._clock.now()
         key = f"{_SOLUTION_PREFIX}{post.post_id}"
         tombstones: tuple[str, ...] = ()
@@ -122,13 +140,23 @@ class GitHubSource:
             trail.forget(key)
             tombstones = (solution_id(SOURCE, post.post_id),)
         is_event = not trail.has_revision(post.post_id, post.revision)
-        trail.note(post.post_id, Seen(issue.changed_at.isoformat(), post.revision))
-        quarantine = self._config.quarantine
-        event = event_of(post, retrieved_at=now, quarantine=quarantine)
+        trail.note(post.post_id, Seen(issue.stamp, post.revision))
         return Harvest(
-            events=(event,) if is_event else (),
+            events=(self._event(post),) if is_event else (),
             solutions=(solution_of(answer, retrieved_at=now),) if answer else (),
             tombstones=tombstones,
+        )
+
+    def _unanswered(self, issue: IssueItem, trail: Trail) -> Harvest:
+        """The event stands; how the issue was solved is asked for again, but not for ever."""
+        post = issue.post
+        seen = trail.get(post.post_id)
+        tries = len(seen.stamp) + 1 if seen and not seen.stamp.strip(_TRY) else 1
+        is_event = not trail.has_revision(post.post_id, post.revision)
+        stamp = _TRY * tries if tries < _MAX_TRIES else issue.stamp
+        trail.note(post.post_id, Seen(stamp, post.revision))
+        return Harvest(
+            events=(self._event(post),) if is_event else (), skipped=Counter(unanswered=1)
         )
 
     async def _answer(self, issue: IssueItem, repository: str) -> Answer | None:
@@ -136,21 +164,19 @@ class GitHubSource:
         path = f"repos/{repository}/issues/{issue.number}"
         try:
             timeline = await self._all(Question(f"{path}/timeline", method="timeline"))
-            answer = best_fix(fixes_in_timeline(timeline), issue)
         except Gone:
-            answer = None
-        if answer is None and issue.num_comments > 0:
-            try:
-                comments = await self._all(Question(f"{path}/comments", method="comments"))
-            except Gone:
-                return None
-            answer = best_fix(_comments(comments), issue)
-        return answer
+            timeline = []
+        if timeline or issue.num_comments == 0:
+            return best_fix(fixes_in_timeline(timeline, issue), issue)
+        try:
+            comments = await self._all(Question(f"{path}/comments", method="comments"))
+        except Gone:
+            return None
+        return best_fix(_comments(comments), issue)
 
-    async def _deleted(self, trail: Trail) -> Harvest:
+    async def _deleted(self, trail: Trail) -> AsyncGenerator[Harvest, None]:
         """Tombstones for solved issues that are there no more; a few are asked for a run."""
         now_s = int(self._clock.now().timestamp())
-        gone: list[str] = []
         for key in trail.due_for_check(_SOLUTION_PREFIX, now_s - _CHECK_EVERY_S, _MAX_CHECKED):
             post_id = key.removeprefix(_SOLUTION_PREFIX)
             seen = trail.get(key)
@@ -159,22 +185,28 @@ class GitHubSource:
                 await self._ask(Question(f"repos/{repository}/issues/{number}", method="issue"))
             except Gone:
                 trail.forget(key)
-                gone.append(solution_id(SOURCE, post_id))
+                yield Harvest(tombstones=(solution_id(SOURCE, post_id),))
             else:
                 trail.note(key, dataclasses.replace(seen or Seen(""), checked_at=now_s))
-        return Harvest(tombstones=tuple(gone))
+                yield Harvest()
 
     async def _all(self, question: Question) -> list[Any]:
-        """All items of a short list, following its links."""
+        """The items of a list, following its links; of a very long one its beginning and its end.
+
+        The end has the closing, and what was said right before it.
+        """
         items: list[Any] = []
         params = {"per_page": _PAGE_SIZE}
-        for _ in range(_MAX_TIMELINE_PAGES):
+        for number in range(1, _MAX_TIMELINE_PAGES + 1):
             reply = await self._ask(dataclasses.replace(question, params=params))
             items += objects_in(reply.content, self._client.host)
             following = next_query(reply)
             if following is None:
                 break
             params = {**params, **following}
+            last = last_page(reply)
+            if number == 1 and last is not None and last > _MAX_TIMELINE_PAGES:
+                params["page"] = str(last - _MAX_TIMELINE_PAGES + 2)
         return items
 
     async def _ask(self, question: Question, etag: str = "") -> Reply:
@@ -191,12 +223,12 @@ class GitHubSource:
 @dataclass(frozen=True, slots=True)
 class _Page:
     issues: list[IssueItem]
-    changed_at: list[int]
+    changed_at: dict[str, int]
     skipped: Counter[str]
 
     @classmethod
     def read(cls, items: list[Any], repository: str) -> _Page:
-        page = cls([], [], Counter())
+        page = cls([], {}, Counter())
         for item in items:
             try:
                 issue = read_issue(item, repository)
@@ -204,7 +236,7 @@ class _Page:
                 log.warning("issue cannot be read", repository=repository, reason=str(problem))
                 page.skipped["bad_item"] += 1
                 continue
-            page.changed_at.append(int(issue.changed_at.timestamp()))
+            page.changed_at[issue.post.post_id] = int(issue.changed_at.timestamp())
             if is_pull_request(item):
                 page.skipped["pull_request"] += 1
             else:

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from fixstream.producers.crawl.json_values import (
     MAX_CHARS,
     fields_of,
     required_id,
     required_time,
+    web_address,
 )
 from fixstream.producers.crawl.posts import Answer, Post, solution_id, text_revision
 from fixstream.producers.crawl.rich_text import text_of_markdown
@@ -38,6 +40,11 @@ class IssueItem:
     """None while it is open, and when it was closed as not planned or as a duplicate."""
     num_comments: int
     post: Post
+
+    @property
+    def stamp(self) -> str:
+        """Changes when anything about the issue did."""
+        return self.changed_at.isoformat()
 
     @property
     def is_solved(self) -> bool:
@@ -83,7 +90,7 @@ def read_issue(item: Any, repository: str) -> IssueItem:
             revision=text_revision(title, body),
             title=title,
             body=text_of_markdown(body),
-            url=fields.text("html_url", MAX_CHARS)
+            url=web_address(fields, "html_url")
             or f"https://github.com/{repository}/issues/{number}",
             author=_login(fields),
             created_at=required_time(fields, "created_at"),
@@ -114,15 +121,16 @@ def best_fix(texts: Iterable[FixText], issue: IssueItem) -> Answer | None:
     )
 
 
-def fixes_in_timeline(items: Iterable[Any]) -> list[FixText]:
+def fixes_in_timeline(items: Iterable[Any], issue: IssueItem) -> list[FixText]:
     """Merged pull requests and comments of an issue's timeline; what cannot be read is passed."""
     items = [item for item in items if isinstance(item, dict)]
-    closers = {_actor(item) for item in items if item.get("event") == "closed"} - {None}
+    closings = [item for item in items if item.get("event") == "closed"]
+    closers = {_actor(item) for item in closings} - {None}
     fixes: list[FixText] = []
     for item in items:
         try:
             if item.get("event") == "cross-referenced":
-                fix = _pull_request(item)
+                fix = _pull_request(item, issue)
             elif item.get("event") == "commented":
                 fix = read_comment(item, closers)
             else:
@@ -131,7 +139,9 @@ def fixes_in_timeline(items: Iterable[Any]) -> list[FixText]:
             continue
         if fix is not None:
             fixes.append(fix)
-    return fixes
+    # A bot closes what nobody cared for any more: then not just anybody's last word is a fix.
+    lowest = 2 if closings and _is_bot_event(closings[-1]) else 1
+    return [fix for fix in fixes if fix.rank >= lowest]
 
 
 def read_comment(item: Any, closers: Iterable[str | None] = ()) -> FixText | None:
@@ -145,14 +155,15 @@ def read_comment(item: Any, closers: Iterable[str | None] = ()) -> FixText | Non
     return FixText(
         at=required_time(fields, "created_at"),
         text=body,
-        url=fields.text("html_url", MAX_CHARS) or "",
+        url=web_address(fields, "html_url"),
         author=author,
         votes=_votes(fields),
         rank=2 if is_known else 1,
     )
 
 
-def _pull_request(item: Any) -> FixText | None:
+def _pull_request(item: Any, of: IssueItem) -> FixText | None:
+    """A merged one of the issue's own repository: elsewhere anybody may merge what he likes."""
     source = fields_of(item).nested("source")
     issue = source.nested("issue") if source else None
     pull = issue.nested("pull_request") if issue else None
@@ -161,7 +172,9 @@ def _pull_request(item: Any) -> FixText | None:
         return None
     title = issue.required_text("title", MAX_CHARS)
     body = issue.text("body", MAX_CHARS) or ""
-    url = issue.text("html_url", MAX_CHARS) or ""
+    url = web_address(issue, "html_url")
+    if _repository_of(url) != _repository_of(of.post.url):
+        return None
     return FixText(merged_at, f"{title}\n\n{body}", url, _login(issue), _votes(issue), rank=3)
 
 
@@ -176,6 +189,19 @@ def _actor(item: Any) -> str | None:
         return actor.text("login", MAX_CHARS) if actor else None
     except InvalidRecord:
         return None
+
+
+def _repository_of(url: str) -> list[str]:
+    """Owner and name in the address of an issue or pull request."""
+    return urlsplit(url).path.lower().split("/")[1:3]
+
+
+def _is_bot_event(item: Any) -> bool:
+    try:
+        fields = fields_of(item)
+        return _is_bot(fields, _login(fields))
+    except InvalidRecord:
+        return False
 
 
 def _is_bot(fields: LineFields, author: str | None) -> bool:

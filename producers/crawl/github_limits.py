@@ -11,6 +11,7 @@ from fixstream.producers.crawl.host_client import Pause, Question, Reply, retry_
 _SECONDARY_PAUSE_S = 60.0
 """What the documentation asks for when a secondary limit comes without a time."""
 _LIMITED = frozenset({403, 429})
+_LIMIT_WORDS = ("rate limit", "abuse detection")
 
 
 def github_limits(reply: Reply, question: Question, now: datetime) -> Pause | None:
@@ -35,7 +36,8 @@ def _limit(reply: Reply, now: datetime) -> Pause | None:
         return Pause(now + timedelta(seconds=after_s))
     if _remaining(reply) == 0:
         return Pause(_reset(reply) or now + timedelta(seconds=_SECONDARY_PAUSE_S))
-    if reply.status == 429 or "rate limit" in _message(reply.content):
+    message = _message(reply.content)
+    if reply.status == 429 or any(words in message for words in _LIMIT_WORDS):
         return Pause(now + timedelta(seconds=_SECONDARY_PAUSE_S))
     return None  # A refusal like any other.
 

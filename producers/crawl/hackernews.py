@@ -16,8 +16,8 @@ from typing import Any
 
 import structlog
 
-from fixstream.producers.crawl.failures import Gone
-from fixstream.producers.crawl.host_client import HostClient, Question
+from fixstream.producers.crawl.failures import Gone, HostFailed, Refused
+from fixstream.producers.crawl.host_client import Question
 from fixstream.producers.crawl.json_values import (
     MAX_CHARS,
     epoch_time,
@@ -25,13 +25,12 @@ from fixstream.producers.crawl.json_values import (
     objects_in,
     required_id,
 )
-from fixstream.producers.crawl.posts import Post, event_of, solution_id, text_revision
+from fixstream.producers.crawl.posts import Post, solution_id, text_revision
 from fixstream.producers.crawl.rich_text import text_of_html
 from fixstream.producers.crawl.rules import is_technical
-from fixstream.producers.crawl.source import Harvest
+from fixstream.producers.crawl.source import Harvest, HttpSource
 from fixstream.producers.crawl.trail import Seen, Trail
 from fixstream.producers.line_fields import LineFields
-from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.errors import InvalidRecord
 
@@ -43,6 +42,8 @@ _ITEM = "item"
 _AT_ONCE = 5
 _CHECK_EVERY_S = 6 * 3600
 _MAX_CHECKED = 50
+_MAX_UNANSWERED = 10
+"""Failed items after which the host is believed to fail as a whole."""
 _DELETED = "deleted"
 
 
@@ -54,13 +55,8 @@ class HackerNewsConfig:
     quarantine: timedelta = timedelta(hours=24)
 
 
-class HackerNewsSource:
+class HackerNewsSource(HttpSource[HackerNewsConfig]):
     """One query: the top stories."""
-
-    def __init__(self, client: HostClient, config: HackerNewsConfig, clock: Clock) -> None:
-        self._client = client
-        self._config = config
-        self._clock = clock
 
     @property
     def name(self) -> EventSource:
@@ -80,21 +76,27 @@ class HackerNewsSource:
         """
         reply = await self._client.ask(Question(f"{query}.json", method=query))
         listed = objects_in(reply.content, self._client.host)[: self._config.max_stories]
-        ids = [str(one) for one in listed if isinstance(one, int) and one > 0]
+        ids = [str(one) for one in listed if type(one) is int and one > 0]
         if len(ids) < len(listed):
             yield Harvest(skipped=Counter(bad_item=len(listed) - len(ids)))
         now_s = int(self._clock.now().timestamp())
         wanted = [one for one in ids if trail.get(one) is None]
         wanted += trail.due_for_check("", now_s - _CHECK_EVERY_S, _MAX_CHECKED)
+        unanswered: list[BaseException] = []
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             items = await asyncio.gather(*map(self._item, some), return_exceptions=True)
             for item_id, item in zip(some, items, strict=True):
                 if not isinstance(item, BaseException):
                     yield self._harvest(item_id, item, trail)
-            for item in items:
-                if isinstance(item, BaseException):
-                    raise item
+            failures = [item for item in items if isinstance(item, BaseException)]
+            unanswered += failures
+            if failures:
+                yield Harvest(skipped=Counter(unanswered=len(failures)))
+            _stop_at(failures, len(unanswered))
+        if unanswered:
+            # The others were read; these are asked for again in the next run.
+            raise HostFailed(f"{len(unanswered)} items not answered; the first: {unanswered[0]}")
 
     async def _item(self, item_id: str) -> Any:
         try:
@@ -117,13 +119,20 @@ class HackerNewsSource:
             return Harvest(skipped=Counter(bad_item=1))
         if post is None or not is_technical(post.title, post.body.text):
             trail.note(item_id, Seen("passed over"))
-            return Harvest(skipped=Counter(not_technical=1))
+            return Harvest(skipped=Counter({"no_story" if post is None else "not_technical": 1}))
         is_known = trail.has_revision(item_id, post.revision)
         trail.note(item_id, Seen("story", post.revision, int(now.timestamp())))
         if is_known:
             return Harvest()
-        quarantine = self._config.quarantine
-        return Harvest(events=(event_of(post, retrieved_at=now, quarantine=quarantine),))
+        return Harvest(events=(self._event(post),))
+
+
+def _stop_at(failures: Sequence[BaseException], num_unanswered: int) -> None:
+    """Raise what concerns more than single items, or when too many of those failed."""
+    for failure in failures:
+        is_single = isinstance(failure, HostFailed | Refused)
+        if not is_single or num_unanswered >= _MAX_UNANSWERED:
+            raise failure
 
 
 def _tombstone(item_id: str, trail: Trail) -> Harvest:

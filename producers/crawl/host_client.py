@@ -12,23 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
-import structlog
 from yarl import URL
 
-from fixstream.producers.crawl.failures import Gone, HostBusy, HostFailed, Refused
-from fixstream.producers.crawl.metrics import REQUESTS
-from fixstream.producers.crawl.pacing import (
-    WHOLE_HOST,
-    CircuitBreaker,
-    Pauses,
-    Timing,
-    full_jitter,
-)
-
-log = structlog.get_logger(__name__)
+from fixstream.producers.crawl.attempts import Attempts
+from fixstream.producers.crawl.failures import Gone, HostFailed, Refused
+from fixstream.producers.crawl.pacing import WHOLE_HOST, Pauses, Timing
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
@@ -45,6 +37,8 @@ class HttpConfig:
     total_timeout_s: float = 60.0
     max_body_bytes: int = 20_000_000
     max_attempts: int = 4
+    public_origin: str = ""
+    """Where the API is for everybody: its address in a redirect stands for the base address."""
 
     def timeout(self) -> aiohttp.ClientTimeout:
         """The same for aiohttp."""
@@ -114,7 +108,7 @@ class HostClient:
         self._pauses = pauses
         self._timing = timing
         self._judge = judge
-        self._breaker = CircuitBreaker(self.host, timing.clock)
+        self._attempts = Attempts(self.host, pauses, timing, config.max_attempts)
 
     @property
     def host(self) -> str:
@@ -129,30 +123,7 @@ class HostClient:
             HostFailed: It failed as often as is tried.
             Refused, Gone: It will not answer.
         """
-        failure: HostFailed | None = None
-        for attempt in range(self._config.max_attempts):
-            if failure is not None:
-                await self._timing.sleep(full_jitter(attempt - 1, self._timing.random()))
-            failure = None
-            await self._pauses.wait(question.method)
-            self._breaker.check()
-            try:
-                reply = await self._judged(question)
-            except HostFailed as problem:
-                self._breaker.note_failure()
-                REQUESTS.labels(self.host, "failed").inc()
-                log.warning("host failed", host=self.host, reason=str(problem), attempt=attempt + 1)
-                failure = problem
-                continue
-            self._breaker.note_success()
-            if reply is not None:
-                REQUESTS.labels(self.host, "answered").inc()
-                return reply
-            REQUESTS.labels(self.host, "limited").inc()
-        if failure is not None:
-            raise failure
-        await self._pauses.wait(question.method)
-        raise HostBusy(self.host, self._timing.clock.now(), "its limit was met again and again")
+        return await self._attempts.answer(question.method, partial(self._judged, question))
 
     async def _judged(self, question: Question) -> Reply | None:
         """The reply; None when the host only asked for a pause, which is noted."""
@@ -186,14 +157,21 @@ class HostClient:
         raise Refused(f"{self.host} redirects in circles")
 
     def _target(self, url: URL, location: str) -> URL:
+        """Where a redirect leads, which is always on the host that was set.
+
+        A mirror passes on what the API says of itself: its public address is taken for ours. A
+        place that is named without a query is asked what we asked.
+        """
         try:
             target = url.join(URL(location))
+            if str(target.origin()) == self._config.public_origin:
+                target = self._base.join(URL(str(target.relative()).lstrip("/")))
             is_ours = bool(location) and target.origin() == self._base.origin()
         except ValueError:
             is_ours = False
         if not is_ours:
             raise Refused(f"{self.host} redirects to elsewhere, which is not followed")
-        return target
+        return target if target.query_string else target.with_query(url.query)
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

@@ -51,6 +51,12 @@ def required_time(fields: LineFields, name: str) -> datetime:
     return when
 
 
+def web_address(fields: LineFields, name: str) -> str:
+    """An address that a browser may be sent to; empty where there is none. Raises InvalidRecord."""
+    address = fields.text(name, MAX_CHARS) or ""
+    return address if address.startswith(("https://", "http://")) else ""
+
+
 def epoch_time(seconds: int | None, name: str) -> datetime:
     """A time from whole seconds since 1970; raises InvalidRecord."""
     if seconds is None:

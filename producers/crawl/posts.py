@@ -87,7 +87,8 @@ def event_of(post: Post, *, retrieved_at: datetime, quarantine: timedelta) -> Er
     trace_block, error_type, language = _trace_in(post)
     text = post.body.without(trace_block) if trace_block else post.body.text
     attributes = {
-        TRAIN_AFTER: (post.revised_at + quarantine).isoformat(),
+        # A host whose clock is ahead, or odd, delays by no more than the quarantine.
+        TRAIN_AFTER: (min(post.revised_at, retrieved_at) + quarantine).isoformat(),
         "crawl.tags": " ".join(post.tags),
         SOLUTION_ID: post.solution_id or "",
     }

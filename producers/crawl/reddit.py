@@ -6,18 +6,20 @@ under the post's own id, so that a deleted post can always be taken back by a to
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from fixstream.producers.crawl.failures import HostFailed
+from fixstream.producers.crawl.attempts import Attempts
+from fixstream.producers.crawl.daemon_calls import in_daemon_thread
+from fixstream.producers.crawl.failures import HostBusy, HostFailed, Refused
 from fixstream.producers.crawl.json_values import MAX_CHARS, epoch_time
-from fixstream.producers.crawl.pacing import CircuitBreaker, Timing, full_jitter
+from fixstream.producers.crawl.pacing import WHOLE_HOST, Pauses, Timing
 from fixstream.producers.crawl.posts import (
     Answer,
     Post,
@@ -43,9 +45,8 @@ SOURCE = EventSource.REDDIT
 _REMOVED = frozenset({"[deleted]", "[removed]"})
 _OVERLAP_S = 24 * 3600
 """How far each run looks back: a post that moderators let through appears among older ones."""
-_PAGE_SIZE = 100
-_LISTING_SIZE = 1000
-"""The most that Reddit lists of one subreddit."""
+_MAX_PAGES = 10
+"""Reddit lists a thousand posts of a subreddit at most."""
 _CHECK_EVERY_S = 24 * 3600
 _MAX_CHECKED = 100
 _MAX_COMMENT_LISTS = 25
@@ -67,11 +68,14 @@ class RedditConfig:
 class RedditSource:
     """One query for each subreddit."""
 
-    def __init__(self, client: RedditClient, config: RedditConfig, timing: Timing) -> None:
+    def __init__(
+        self, client: RedditClient, config: RedditConfig, pauses: Pauses, timing: Timing
+    ) -> None:
         self._client = client
         self._config = config
-        self._timing = timing
-        self._breaker = CircuitBreaker(HOST, timing.clock)
+        self._pauses = pauses
+        self._clock = timing.clock
+        self._attempts = Attempts(HOST, pauses, timing, config.max_attempts)
 
     @property
     def name(self) -> EventSource:
@@ -89,14 +93,8 @@ class RedditSource:
         Raises:
             HostBusy, HostFailed, Refused, Gone: As the client raises them.
         """
-        # A first run takes what stands on the first page, however old.
-        is_first = not trail.ids("")
-        since, limit = (0, _PAGE_SIZE) if is_first else (trail.since, _LISTING_SIZE)
-        listed = await self._off_loop(lambda: self._client.new_posts(query, since, limit))
-        if is_first:
-            told = (_whole(one.get("created_utc")) for one in listed)
-            trail.since = min((when for when in told if when), default=trail.since)
-        elif len(listed) >= _LISTING_SIZE:
+        listed, is_whole = await self._listed(query, trail)
+        if not is_whole:
             log.warning("the listing ends before the last run", subreddit=query)
             yield Harvest(skipped=Counter(gap=1))
         newest = trail.since
@@ -109,6 +107,29 @@ class RedditSource:
         async for harvest in self._look_after(trail):
             yield harvest
 
+    async def _listed(self, subreddit: str, trail: Trail) -> tuple[list[Fields], bool]:
+        """Posts that are not older than the trail, newest first; whether it got back that far.
+
+        A first run takes what stands on the first page, however old.
+        """
+        is_first = not trail.ids("")
+        listed: list[Fields] = []
+        after = ""
+        for _ in range(1 if is_first else _MAX_PAGES):
+            page = await self._ask(partial(self._client.new_posts, subreddit, after))
+            listed += page.things
+            # A post without a time tells nothing of the others.
+            times = [when for one in page.things if (when := _whole(one.get("created_utc")))]
+            after = page.after if page.things and page.after != after else ""
+            if not after or min(times, default=trail.since) < trail.since:
+                after = ""
+                break
+        if is_first:
+            trail.since = min(times, default=trail.since)
+            return listed, True
+        times_of = [(one, _whole(one.get("created_utc"))) for one in listed]
+        return [one for one, when in times_of if when is None or when >= trail.since], not after
+
     def _found(self, fields: Fields, trail: Trail) -> tuple[Harvest, int]:
         """What a listed post becomes, and when it was made."""
         try:
@@ -117,7 +138,7 @@ class RedditSource:
             log.warning("post cannot be read", reason=str(problem))
             return Harvest(skipped=Counter(bad_item=1)), 0
         created_at = int(post.created_at.timestamp())
-        key, now = post.post_id, self._timing.clock.now()
+        key, now = post.post_id, self._clock.now()
         seen = trail.get(key)
         if _is_gone(fields):
             return self._taken_back(key, trail), created_at
@@ -139,14 +160,15 @@ class RedditSource:
         return Harvest(tombstones=(solution_id(SOURCE, post_id),), skipped=Counter(deleted=1))
 
     async def _look_after(self, trail: Trail) -> AsyncGenerator[Harvest, None]:
-        now_s = int(self._timing.clock.now().timestamp())
+        now_s = int(self._clock.now().timestamp())
         before = now_s - _CHECK_EVERY_S
         due = trail.due_for_check(_COMMENT, before, _MAX_CHECKED // 2)
         due += trail.due_for_check(_POST, before, _MAX_CHECKED - len(due))
         if not due:
             return
-        there = await self._off_loop(lambda: self._client.look_up(due))
+        there = await self._ask(partial(self._client.look_up, due))
         num_lists = 0
+        failure: HostFailed | Refused | None = None
         for key in due:
             fields = there.get(key)
             seen = trail.get(key)
@@ -156,14 +178,17 @@ class RedditSource:
                 yield self._lost(key, seen, trail)
                 continue
             answer = None
-            if (
-                seen.stamp == _OPEN
-                and fields.get("num_comments")
-                and num_lists < _MAX_COMMENT_LISTS
-            ):
+            wants_answer = seen.stamp == _OPEN and fields.get("num_comments")
+            if wants_answer and num_lists < _MAX_COMMENT_LISTS:
                 num_lists += 1
-                answer = await self._answer(fields)
+                try:
+                    answer = await self._answer(fields)
+                except (HostFailed, Refused) as problem:
+                    failure = problem  # Its turn comes again; the others do not wait for it.
+                    yield Harvest(skipped=Counter(unanswered=1))
             yield self._kept(key, seen, answer, trail)
+        if failure is not None:
+            raise failure
 
     def _lost(self, key: str, seen: Seen, trail: Trail) -> Harvest:
         if key.startswith(_POST):
@@ -174,7 +199,7 @@ class RedditSource:
     def _kept(
         self, key: str, seen: Seen, found: tuple[str, Answer] | None, trail: Trail
     ) -> Harvest:
-        now = self._timing.clock.now()
+        now = self._clock.now()
         now_s = int(now.timestamp())
         stamp = seen.stamp
         solutions: tuple[Answer, ...] = ()
@@ -191,34 +216,29 @@ class RedditSource:
             post = _post(fields)
         except InvalidRecord:
             return None
-        comments = await self._off_loop(lambda: self._client.comments(post.post_id))
+        comments = await self._ask(partial(self._client.comments, post.post_id))
         read = [one for one in (_comment(fields, post) for fields in comments) if one is not None]
         good = [one for one in read if (one[1].votes or 0) >= self._config.min_score]
         return max(good, key=lambda one: one[1].votes or 0, default=None)
 
-    async def _off_loop(self, call: Callable[[], T]) -> T:
-        """A call of the client in a thread, again after a failure.
+    async def _ask(self, call: Callable[[], T]) -> T:
+        """What a call of the client returns, again after failures and pauses.
 
         Raises:
-            HostFailed: It failed as often as is tried.
-            HostBusy: It failed too often before.
+            HostBusy, HostFailed, Refused, Gone: As the client raises them.
         """
-        failure: HostFailed | None = None
-        for attempt in range(self._config.max_attempts):
-            if failure is not None:
-                await self._timing.sleep(full_jitter(attempt - 1, self._timing.random()))
-            self._breaker.check()
+
+        async def attempt() -> T | None:
             try:
-                result = await asyncio.to_thread(call)
-            except HostFailed as problem:
-                self._breaker.note_failure()
-                log.warning("host failed", host=HOST, reason=str(problem), attempt=attempt + 1)
-                failure = problem
-                continue
-            self._breaker.note_success()
-            return result
-        assert failure is not None
-        raise failure
+                return await in_daemon_thread(call)
+            except HostBusy:
+                return None
+            finally:
+                # An answer may tell that it was the last one for now.
+                if self._client.paused_until is not None:
+                    self._pauses.note(WHOLE_HOST, self._client.paused_until)
+
+        return await self._attempts.answer(WHOLE_HOST, attempt)
 
 
 def _is_gone(fields: Fields) -> bool:

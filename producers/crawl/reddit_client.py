@@ -1,43 +1,57 @@
 """Reddit through praw, as plain dictionaries; every call blocks and belongs off the event loop.
 
-praw waits and retries by itself for as long as a host says. Here requests are bounded in time and
-size, follow no redirect, and a limit is told to the caller instead of being slept through.
+praw signs in and asks. It makes no objects here: one post that is not as praw wants it (without an
+author, say) would cost the whole listing. It also waits and retries for as long as a host says;
+here requests are bounded in time and size, follow no redirect, and a limit is told to the caller.
 """
 
 from __future__ import annotations
 
-import math
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import takewhile
+from functools import partial
 from typing import Any, TypeVar
 
 import praw
 import prawcore
 import requests
 from praw.exceptions import PRAWException
-from praw.models import Comment, Submission
 
 from fixstream.producers.crawl.failures import Gone, HostBusy, HostFailed, Refused
 from fixstream.producers.crawl.host_client import HttpConfig
-from fixstream.producers.crawl.metrics import REQUESTS
 from fixstream.producers.crawl.pacing import MAX_PAUSE
 from fixstream.runtime.clock import Clock
 
 HOST = "reddit"
 _CHUNK_BYTES = 65_536
 _DEFAULT_PAUSE_S = 60.0
-_FIELDS = (
-    *("name", "id", "title", "body", "selftext", "author", "created_utc", "edited", "permalink"),
-    *("score", "num_comments", "removed_by_category", "subreddit", "stickied"),
-)
+_POSTS, _COMMENTS = "t3", "t1"
+_REASON = re.compile(r"[a-z_]{1,40}")
 # What praw raises on JSON that is not of Reddit's shape.
-_MISSHAPEN = (AttributeError, KeyError, TypeError, ValueError, IndexError, PRAWException)
+_MISSHAPEN = (
+    *(AttributeError, AssertionError, KeyError, TypeError, ValueError, IndexError),
+    PRAWException,
+)
 
 Fields = Mapping[str, Any]
+OnPause = Callable[[datetime], None]
 T = TypeVar("T")
+
+PAGE_SIZE = 100
+"""The most that Reddit lists or looks up at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of posts or comments."""
+
+    things: list[Fields]
+    after: str
+    """Where the next page begins; empty on the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +69,18 @@ class RedditAccess:
 class BoundedRequestor(prawcore.Requestor):  # type: ignore[misc,unused-ignore]
     """praw's way to the network, which keeps limits by itself and never sleeps."""
 
-    def __init__(self, *, http: HttpConfig, clock: Clock, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        http: HttpConfig,
+        clock: Clock,
+        on_pause: Callable[[datetime], None],
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._config = http
         self._clock = clock
+        self._on_pause = on_pause
         self._not_before: datetime | None = None
 
     def request(self, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
@@ -78,10 +100,8 @@ class BoundedRequestor(prawcore.Requestor):  # type: ignore[misc,unused-ignore]
             with self._http.request(*args, **kwargs) as response:
                 response._content = self._body(response)  # noqa: SLF001 -- requests has no setter
         except (requests.RequestException, OSError) as problem:
-            REQUESTS.labels(HOST, "failed").inc()
             raise HostFailed(f"{HOST}: {type(problem).__name__}") from None
         self._check(response)
-        REQUESTS.labels(HOST, "answered").inc()
         return response
 
     def _body(self, response: requests.Response) -> bytes:
@@ -104,23 +124,21 @@ class BoundedRequestor(prawcore.Requestor):  # type: ignore[misc,unused-ignore]
         if response.status_code == 429:
             after_s = _seconds(headers.get("retry-after", "")) or reset_s or _DEFAULT_PAUSE_S
             self._pause(after_s)
-            REQUESTS.labels(HOST, "limited").inc()
             raise HostBusy(HOST, self._not_before or self._clock.now(), "too many requests")
         if remaining is not None and remaining < 1:
             self._pause(reset_s or _DEFAULT_PAUSE_S)
         if response.status_code == 200 and not response.content:
-            REQUESTS.labels(HOST, "failed").inc()
             raise HostFailed(f"{HOST} sent an empty answer")
         if response.status_code == 401 and not response.url.endswith("/access_token"):
             # praw would ask for a new token after seconds of sleep; a new client does so at once.
             raise HostFailed(f"{HOST} does not take its own token any more")
         if response.status_code >= 500:
-            REQUESTS.labels(HOST, "failed").inc()
             raise HostFailed(f"{HOST} answered {response.status_code}")
 
     def _pause(self, seconds: float) -> None:
         bounded = min(seconds, MAX_PAUSE.total_seconds())
         self._not_before = self._clock.now() + timedelta(seconds=bounded)
+        self._on_pause(self._not_before)
 
 
 class RedditClient:
@@ -132,39 +150,41 @@ class RedditClient:
         self._session = requests.Session()
         self._session.trust_env = access.use_proxy_environment
         self._reddit: Any = None
+        self.paused_until: datetime | None = None
+        """Until when Reddit asked to be left alone, last it did."""
 
     def close(self) -> None:
         """Give back the connections."""
         self._session.close()
 
-    def new_posts(self, subreddit: str, since: int, max_posts: int) -> list[Fields]:
-        """Posts of a subreddit that are not older than `since`, newest first."""
+    def new_posts(self, subreddit: str, after: str = "") -> Listing:
+        """A page of a subreddit's posts, newest first."""
+        params: dict[str, str | int] = {"limit": PAGE_SIZE}
+        if after:
+            params["after"] = after
+        return self._call(lambda: _listing(self._get(f"r/{subreddit}/new", params), {_POSTS}))
 
-        def read() -> list[Fields]:
-            listing = self._praw().subreddit(subreddit).new(limit=max_posts)
-            return list(takewhile(lambda one: _created(one) >= since, map(_fields, listing)))
+    def look_up(self, fullnames: Sequence[str]) -> dict[str, Fields]:
+        """Posts (`t3_...`) and comments (`t1_...`) by name; what is gone for good is left out.
 
-        return self._call(read)
-
-    def look_up(self, fullnames: Iterable[str]) -> dict[str, Fields]:
-        """Posts (`t3_...`) and comments (`t1_...`) by name; what is gone for good is left out."""
-
-        def read() -> dict[str, Fields]:
-            found = map(_fields, self._praw().info(fullnames=list(fullnames)))
-            return {str(one.get("name")): one for one in found}
-
-        return self._call(read)
+        At most `PAGE_SIZE` of them.
+        """
+        params: dict[str, str | int] = {"id": ",".join(fullnames)}
+        found = self._call(lambda: _listing(self._get("api/info/", params), {_POSTS, _COMMENTS}))
+        return {str(one.get("name")): one for one in found.things}
 
     def comments(self, post_id: str) -> list[Fields]:
         """The first comments of a post (`t3_...`), best first, without what answers them."""
+        path = f"comments/{post_id.removeprefix('t3_')}/"
 
         def read() -> list[Fields]:
-            post = self._praw().submission(id=post_id.removeprefix("t3_"))
-            post.comment_sort = "top"
-            post.comment_limit = 50
-            return [_fields(one) for one in post.comments if isinstance(one, Comment)]
+            _, listing = self._get(path, {"sort": "top", "limit": 50})
+            return _listing(listing, {_COMMENTS}).things
 
         return self._call(read)
+
+    def _get(self, path: str, params: dict[str, str | int]) -> Any:
+        return self._praw().request(method="GET", path=path, params=params)
 
     def _praw(self) -> Any:
         if self._reddit is None:
@@ -181,6 +201,7 @@ class RedditClient:
                     "session": self._session,
                     "http": access.http,
                     "clock": self._clock,
+                    "on_pause": partial(setattr, self, "paused_until"),
                 },
             )
         return self._reddit
@@ -192,36 +213,50 @@ class RedditClient:
             self._reddit = None
             raise
         except (prawcore.NotFound, prawcore.Redirect) as problem:
-            raise Gone(f"{HOST} has no such place ({type(problem).__name__})") from None
+            kind = type(problem).__name__
+            raise Gone(f"{HOST} has no such place ({kind}{_reason(problem)})") from None
         except (prawcore.ServerError, prawcore.RequestException, prawcore.BadJSON) as problem:
             raise HostFailed(f"{HOST}: {type(problem).__name__}") from None
         except prawcore.PrawcoreException as problem:
-            told = f"{HOST} refuses ({type(problem).__name__}); look at FIXSTREAM_CRAWL_REDDIT_*"
-            raise Refused(told) from None
+            told = f"{HOST} refuses ({type(problem).__name__}{_reason(problem)})"
+            raise Refused(f"{told}; look at FIXSTREAM_CRAWL_REDDIT_*") from None
         except _MISSHAPEN as problem:
             raise HostFailed(f"{HOST} sent something odd: {type(problem).__name__}") from None
 
 
-def _fields(thing: Any) -> Fields:
-    """What came with a thing; asking praw for what did not come would send a request."""
-    if not isinstance(thing, Submission | Comment):
+def _listing(content: Any, kinds: AbstractSet[str]) -> Listing:
+    """What stands in a listing; of what is of another kind, or of none, the fields are empty.
+
+    Raises:
+        KeyError, TypeError: It is no listing.
+    """
+    data = content["data"]
+    children, after = data["children"], data.get("after")
+    if not isinstance(children, list):
+        raise TypeError("a listing holds no list")
+    return Listing(
+        [_fields(child, kinds) for child in children], after if isinstance(after, str) else ""
+    )
+
+
+def _fields(thing: Any, kinds: AbstractSet[str]) -> Fields:
+    """The fields of a thing; an author who left is none."""
+    if not isinstance(thing, dict) or thing.get("kind") not in kinds:
         return {}
-    known = vars(thing)
-    fields = {name: known[name] for name in _FIELDS if name in known}
-    for name in ("author", "subreddit"):
-        if fields.get(name) is not None:
-            fields[name] = str(fields[name])
-    if fields.get("author") == "[deleted]":
-        fields["author"] = None
-    return fields
+    fields = thing.get("data")
+    if not isinstance(fields, dict):
+        return {}
+    return {**fields, "author": None} if fields.get("author") == "[deleted]" else fields
 
 
-def _created(fields: Fields) -> float:
-    # What has no time is passed on, to be counted as a bad item.
-    created = fields.get("created_utc")
-    if isinstance(created, int | float) and math.isfinite(created):
-        return float(created)
-    return math.inf
+def _reason(problem: prawcore.PrawcoreException) -> str:
+    """Reddit's own word for it, such as private, quarantined or banned."""
+    try:
+        reason = getattr(problem, "response").json()["reason"]  # noqa: B009 -- some have none
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
+    is_word = isinstance(reason, str) and _REASON.fullmatch(reason)
+    return f": {reason}" if is_word else ""
 
 
 def _seconds(text: str) -> float | None:

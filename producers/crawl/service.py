@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ Crawl = Callable[[], Coroutine[None, None, None]]
 
 _PAUSES = "_pauses"
 _STOP_POLL_S = 0.2
+_PUBLIC_ORIGINS = {EventSource.GITHUB: "https://api.github.com"}
+"""Of hosts that redirect to themselves by name, as GitHub does when a repository was renamed."""
 ALL_SOURCES = (
     EventSource.STACKOVERFLOW,
     EventSource.GITHUB,
@@ -83,17 +86,26 @@ class Workshop:
             max_attempts=settings.max_attempts,
         )
 
-    def client(self, source: EventSource, base_url: str, judge: Judge = no_limits) -> HostClient:
-        """A client whose pauses outlive the process."""
-        pauses = Pauses(
+    def pauses(self, source: EventSource) -> Pauses:
+        """Pauses that outlive the process."""
+        return Pauses(
             source.value,
             self.timing,
             self.settings.max_wait_s,
             self.store.load(source.value, _PAUSES),
             partial(self.store.save, source.value, _PAUSES),
         )
+
+    def client(self, source: EventSource, base_url: str, judge: Judge = no_limits) -> HostClient:
+        """A client of one host."""
+        config = dataclasses.replace(self.http(), public_origin=_PUBLIC_ORIGINS.get(source, ""))
         return HostClient(
-            self.session, base_url, self.http(), pauses=pauses, timing=self.timing, judge=judge
+            self.session,
+            base_url,
+            config,
+            pauses=self.pauses(source),
+            timing=self.timing,
+            judge=judge,
         )
 
 
@@ -163,7 +175,7 @@ def _reddit(shop: Workshop, cleanup: AsyncExitStack) -> CrawlSource:
         max_attempts=settings.max_attempts,
         quarantine=shop.quarantine,
     )
-    return RedditSource(client, config, shop.timing)
+    return RedditSource(client, config, shop.pauses(EventSource.REDDIT), shop.timing)
 
 
 _MAKERS: dict[EventSource, Callable[[Workshop, AsyncExitStack], CrawlSource]] = {

@@ -1,13 +1,17 @@
-"""What a source of crawled posts is, and what it yields."""
+"""What a source of crawled posts is, what it yields, and what those over HTTP have in common."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import timedelta
+from typing import Generic, Protocol, TypeVar
 
+from fixstream.producers.crawl.host_client import HostClient
+from fixstream.producers.crawl.posts import Post, event_of
 from fixstream.producers.crawl.trail import Trail
+from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.records import ErrorEvent, Solution
 
@@ -50,3 +54,24 @@ class CrawlSource(Protocol):
             Stop: This query is not answered; others may be.
         """
         ...
+
+
+class _Quarantining(Protocol):
+    @property
+    def quarantine(self) -> timedelta: ...
+
+
+C = TypeVar("C", bound=_Quarantining)
+
+
+class HttpSource(Generic[C]):
+    """What the sources that ask one host over HTTP are made of."""
+
+    def __init__(self, client: HostClient, config: C, clock: Clock) -> None:
+        self._client = client
+        self._config = config
+        self._clock = clock
+
+    def _event(self, post: Post) -> ErrorEvent:
+        now = self._clock.now()
+        return event_of(post, retrieved_at=now, quarantine=self._config.quarantine)

@@ -15,11 +15,11 @@ from typing import Any
 import structlog
 
 from fixstream.producers.crawl.failures import Gone
-from fixstream.producers.crawl.host_client import HostClient, Question
+from fixstream.producers.crawl.host_client import Question
 from fixstream.producers.crawl.json_values import objects_in
-from fixstream.producers.crawl.posts import event_of, solution_id, solution_of
+from fixstream.producers.crawl.posts import solution_id, solution_of
 from fixstream.producers.crawl.rules import is_about_error
-from fixstream.producers.crawl.source import Harvest
+from fixstream.producers.crawl.source import Harvest, HttpSource
 from fixstream.producers.crawl.stackoverflow_items import (
     ANSWER_PREFIX,
     SOURCE,
@@ -29,8 +29,8 @@ from fixstream.producers.crawl.stackoverflow_items import (
     read_questions,
 )
 from fixstream.producers.crawl.trail import Seen, Trail, Walk
-from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import EventSource
+from fixstream.schemas.errors import RetryLater, Stop
 
 log = structlog.get_logger(__name__)
 
@@ -57,13 +57,8 @@ class StackExchangeConfig:
     quarantine: timedelta = timedelta(hours=24)
 
 
-class StackExchangeSource:
+class StackExchangeSource(HttpSource[StackExchangeConfig]):
     """One site; a query is a tag."""
-
-    def __init__(self, client: HostClient, config: StackExchangeConfig, clock: Clock) -> None:
-        self._client = client
-        self._config = config
-        self._clock = clock
 
     @property
     def name(self) -> EventSource:
@@ -89,14 +84,17 @@ class StackExchangeSource:
             )
             questions, num_bad = read_questions(items)
             fresh = [item for item in questions if trail.is_new(item.post.post_id, _stamp(item))]
-            answers, num_bad_answers = await self._answers_of(fresh)
-            yield Harvest(skipped=Counter(bad_item=num_bad + num_bad_answers))
+            answers = await self._answers_of(fresh)
+            yield Harvest(skipped=Counter(bad_item=num_bad + answers.num_bad))
             for item in fresh:
-                harvest = self._harvest(item, answers or [], trail)
-                if answers is None:  # The event stands; its answers are asked for again.
+                harvest = self._harvest(item, answers.read, trail)
+                if not answers.is_whole:  # The event stands; its answers are asked for again.
                     trail.note(item.post.post_id, Seen("", item.post.revision))
                 yield harvest
-            goes_on = walk.goes_on((item.changed_at for item in questions), has_more=has_more)
+            if answers.failure is not None:
+                raise answers.failure
+            page = {item.post.post_id: item.changed_at for item in questions}
+            goes_on = walk.goes_on(page, has_more=has_more)
         yield await self._deleted(trail)
 
     def _list_params(self, tag: str, trail: Trail, walk: Walk) -> dict[str, str]:
@@ -123,10 +121,8 @@ class StackExchangeSource:
         trail.note(post.post_id, Seen(_stamp(item), post.revision))
         if chosen:
             post = dataclasses.replace(post, solution_id=solution_id(SOURCE, chosen[0].key))
-        quarantine = self._config.quarantine
-        events = (event_of(post, retrieved_at=now, quarantine=quarantine),) if is_event else ()
         return Harvest(
-            events=events,
+            events=(self._event(post),) if is_event else (),
             solutions=tuple(solution_of(one.answer_to(post), retrieved_at=now) for one in fixes),
             tombstones=gone,
             skipped=Counter() if is_error else Counter(no_error=1),
@@ -152,15 +148,10 @@ class StackExchangeSource:
                 trail.forget(key)
                 yield solution_id(SOURCE, key)
 
-    async def _answers_of(
-        self, questions: list[QuestionItem]
-    ) -> tuple[list[AnswerItem] | None, int]:
-        """All answers of the questions, a page after the other; None where there is no list.
-
-        With the number of those that cannot be read.
-        """
+    async def _answers_of(self, questions: list[QuestionItem]) -> _Answers:
+        """All answers of the questions, a page after the other."""
         ids = ";".join(str(item.question_id) for item in questions if item.num_answers != 0)
-        answers: list[AnswerItem] = []
+        found: dict[int, AnswerItem] = {}
         num_bad = 0
         has_more = bool(ids)
         page = 1
@@ -171,12 +162,14 @@ class StackExchangeSource:
                 items, has_more = await self._ask(Question(path, params, method=_ANSWERS_OF))
             except Gone:
                 log.warning("the host has no answers to its questions")
-                return None, num_bad
+                return _Answers([], num_bad, is_whole=False)
+            except (RetryLater, Stop) as problem:
+                return _Answers([], num_bad, is_whole=False, failure=problem)
             read, bad = read_answers(items)
-            answers += read
+            found.update((answer.answer_id, answer) for answer in read)
             num_bad += bad
             page += 1
-        return list({answer.answer_id: answer for answer in answers}.values()), num_bad
+        return _Answers(list(found.values()), num_bad)
 
     async def _deleted(self, trail: Trail) -> Harvest:
         """Tombstones for known answers that are there no more; a hundred are asked for a run."""
@@ -211,7 +204,18 @@ class StackExchangeSource:
             params["key"] = self._config.key
         reply = await self._client.ask(dataclasses.replace(question, params=params))
         items = objects_in(reply.content.get("items"), self._client.host)
-        return items, reply.content.get("has_more") is True
+        # A page without items is the last one, whatever it says of more.
+        return items, reply.content.get("has_more") is True and bool(items)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The answers to a page of questions; none of them where they are not whole."""
+
+    read: list[AnswerItem]
+    num_bad: int
+    is_whole: bool = True
+    failure: RetryLater | Stop | None = None
 
 
 def _stamp(item: QuestionItem) -> str:

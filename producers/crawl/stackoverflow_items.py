@@ -17,6 +17,7 @@ from fixstream.producers.crawl.json_values import (
     fields_of,
     required_id,
     texts_in,
+    web_address,
 )
 from fixstream.producers.crawl.posts import Answer, Post, solution_id
 from fixstream.producers.crawl.rich_text import RichText, text_of_html
@@ -114,7 +115,7 @@ def _question(fields: LineFields, tags: tuple[str, ...]) -> QuestionItem:
     created = fields.whole_number("creation_date")
     revised = fields.whole_number("last_edit_date") or created
     changed_at = fields.whole_number("last_activity_date") or revised
-    url = fields.text("link", MAX_CHARS) or f"https://stackoverflow.com/q/{question_id}"
+    url = web_address(fields, "link") or f"https://stackoverflow.com/q/{question_id}"
     post = Post(
         source=SOURCE,
         post_id=str(question_id),

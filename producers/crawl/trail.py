@@ -7,7 +7,7 @@ limit in the middle of a page leaves nothing out and repeats nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,13 +112,22 @@ class Walk:
         self._trail = trail
         self._max_pages = max_pages
         self._num_pages = 0
+        self._last_page: Mapping[str, int] = {}
         self.page = 1
 
-    def goes_on(self, changed_at: Iterable[int], *, has_more: bool) -> bool:
-        """Takes note of a page that was read to its end; whether there is another one to read."""
+    def goes_on(self, page: Mapping[str, int], *, has_more: bool) -> bool:
+        """Takes note of a page that was read to its end; whether there is another one to read.
+
+        Args:
+            page: When each of its posts changed, in seconds since 1970, by id.
+            has_more: Whether the host says so. It is not believed where a turned page was the
+                same as the one before.
+        """
         self._num_pages += 1
-        newest = max(changed_at, default=0)
-        if not has_more or self._num_pages >= self._max_pages:
+        newest = max(page.values(), default=0)
+        is_repeated = self.page > 1 and page == self._last_page
+        self._last_page = dict(page)
+        if not has_more or is_repeated or self._num_pages >= self._max_pages:
             return False
         if self.page == 1 and newest > self._trail.since:
             self._trail.since = newest

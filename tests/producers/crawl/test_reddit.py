@@ -11,67 +11,10 @@ from aiohttp import web
 
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.errors import Misconfigured
-from support.crawl import NOW_S, ApiServer, CrawlBench
+from support.crawl import ApiServer, CrawlBench
+from support.crawl_reddit import INFO, NEW, TOKEN, bench, comment, listing, post
 
-TOKEN = "/api/v1/access_token"
-NEW = "/r/aws/new"
-INFO = "/api/info/"
 SAMPLES = Path("/work/shared/data/api_samples")
-
-
-def post(name: str, age_s: int = 0, **fields: Any) -> dict[str, Any]:
-    data = {
-        "name": f"t3_{name}",
-        "id": name,
-        "title": "Lambda fails with AccessDeniedException",
-        "selftext": "Since today:\n\n    AccessDeniedException: not authorized\n\nAny idea?",
-        "author": "builder",
-        "created_utc": float(NOW_S - age_s),
-        "edited": False,
-        "permalink": f"/r/aws/comments/{name}/lambda_fails/",
-        "num_comments": 0,
-        "score": 5,
-        "subreddit": "aws",
-        "removed_by_category": None,
-        **fields,
-    }
-    return {"kind": "t3", "data": data}
-
-
-def comment(name: str, body: str, score: int, **fields: Any) -> dict[str, Any]:
-    data = {
-        "name": f"t1_{name}",
-        "id": name,
-        "body": body,
-        "author": "helper",
-        "score": score,
-        "created_utc": float(NOW_S),
-        "permalink": f"/r/aws/comments/a/_/{name}/",
-        "replies": "",
-        "subreddit": "aws",
-        **fields,
-    }
-    return {"kind": "t1", "data": data}
-
-
-def listing(*things: Any, after: str | None = None) -> dict[str, Any]:
-    return {"kind": "Listing", "data": {"children": list(things), "after": after, "before": None}}
-
-
-def bench(api: ApiServer, folder: Path, **settings: Any) -> CrawlBench:
-    api.handlers.setdefault(
-        TOKEN,
-        lambda _: {"access_token": "t", "token_type": "bearer", "expires_in": 3600, "scope": "*"},
-    )
-    return CrawlBench(
-        EventSource.REDDIT,
-        folder,
-        reddit_base_url=api.url,
-        reddit_oauth_url=api.url,
-        reddit_client_id="id",
-        reddit_client_secret="secret",
-        **{"reddit_subreddits": ("aws",), "max_attempts": 2, **settings},
-    )
 
 
 async def test_it_is_off_without_credentials(api: ApiServer, tmp_path: Path) -> None:
