@@ -84,8 +84,9 @@ class Ranked:
 class RankingWeights:
     """How much each sign counts in the order; what is no comparison counts in the score alike.
 
-    Set on reports of which the duplicate is known and on starter questions, and rounded; held-out
-    projects confirm both (docs/suggestions.md).
+    Set on reports of which the duplicate is known and on starter questions, and rounded. On two
+    projects that were only measured the sum orders as well as BM25 alone, not better: they have no
+    votes, labels or feedback (docs/suggestions.md).
     """
 
     bm25: float = 20.0

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from fixstream.inference import bandit as bandit_module
 from fixstream.inference.bandit import (
     ARMS,
     MAX_VOICES_OF_ONE,
@@ -52,13 +53,54 @@ def test_nothing_is_tried_while_nobody_tells_what_worked() -> None:
     assert propensities(OrderBandit(0.1, seed=1)) == {"likeliest": 1.0}
 
 
-def test_the_estimates_hold_the_truth_though_arms_were_drawn_unevenly() -> None:
-    estimates = taught(OrderBandit(0.1, seed=2), 1200).estimates()
-    for arm, truth in TRUTH.items():
-        estimate = estimates[arm]
-        assert estimate is not None
-        assert estimate.low - 0.02 <= truth <= estimate.high + 0.02
-        assert estimate.high - estimate.low < 0.5
+def lower_bound(num: int, share: float) -> int:
+    """So few of `num` come with a chance of one in ten thousand, if each comes with `share`."""
+    chance, total = share**num, 0.0
+    # From the top down: P(k) for k = num, num - 1, ...
+    for count in range(num, -1, -1):
+        total += chance
+        if total > 1 - 1e-4:
+            return count
+        chance *= count / (num - count + 1) * (1 - share) / share
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("truth", "num"),
+    [(TRUTH, 60), (TRUTH, 150), (dict.fromkeys(ARMS, 0.5), 60), (dict.fromkeys(ARMS, 0.95), 60)],
+    ids=["few", "many", "no difference", "nearly always"],
+)
+def test_the_intervals_hold_the_truth_in_95_percent_of_histories(
+    monkeypatch: pytest.MonkeyPatch, truth: dict[str, float], num: int
+) -> None:
+    """Arms are drawn unevenly, and by what came before: the estimates must not mind."""
+    monkeypatch.setattr(bandit_module, "NUM_SIMULATIONS", 10)  # As right, coarser, and quick.
+    num_held = num_intervals = 0
+    widths = []
+    for seed in range(80):
+        bandit, chance = OrderBandit(0.1, seed), random.Random(1000 + seed)
+        for number in range(num):
+            draw = bandit.draw()
+            bandit.learn(draw, chance.random() < truth[draw.arm], f"p{number}", f"e{number}")
+        for arm, estimate in bandit.estimates().items():
+            if estimate is not None:
+                num_intervals += 1
+                num_held += estimate.low <= truth[arm] <= estimate.high
+                widths.append(estimate.high - estimate.low)
+    assert num_intervals > 200
+    assert num_held >= lower_bound(num_intervals, 0.95)
+    assert sum(widths) / len(widths) < 0.6, "an interval that holds everything says nothing"
+
+
+def test_the_interval_of_equal_weights_is_wilson_s() -> None:
+    bandit = OrderBandit(0.1, seed=1)
+    for number in range(10):
+        bandit.learn(Draw("likeliest", 0.5), number < 8, f"p{number}", f"e{number}")
+    estimate = bandit.estimates()["likeliest"]
+    assert estimate is not None
+    # The textbook's figures for 8 of 10.
+    assert estimate.success == pytest.approx(0.8)
+    assert (estimate.low, estimate.high) == pytest.approx((0.4902, 0.9433), abs=5e-4)
 
 
 def test_a_flood_from_one_submitter_moves_nothing() -> None:
