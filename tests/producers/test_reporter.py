@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from fixstream.producers.capture import CaptureConfig
 from fixstream.producers.drops import DropReason
 from fixstream.producers.reporter import SUPPRESSED, ErrorReporter, ReporterConfig, Sighting
+from fixstream.producers.settings import ProducerSettings
 from fixstream.producers.sinks import MemorySink
 from fixstream.producers.storm import StormConfig, StormLimiter
 from fixstream.runtime.clock import SettableClock
+from fixstream.runtime.settings import load_settings
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.records import ErrorEvent
+from fixstream.schemas.validation import validate
 from support import hostile
 
 HERE = Sighting(source=EventSource.MIDDLEWARE)
@@ -143,6 +146,70 @@ def test_a_before_send_that_fails_costs_the_event_and_not_the_host(swallowed: li
     assert sink_of(reporter).counts().dropped == {DropReason.FAILED: 1}
     assert swallowed == ["capturing an exception: RuntimeError: bug of the host"]
     swallowed.clear()
+
+
+@pytest.mark.parametrize("junk", [{"message": "x"}, "event", 1, True])
+def test_a_before_send_that_returns_no_event_sends_nothing(junk: Any, swallowed: list[str]) -> None:
+    reporter = make_reporter(before_send=lambda _: junk)
+
+    assert reporter.report_exception(fail(1), HERE) is None
+    assert not sink_of(reporter).events
+    assert sink_of(reporter).counts().dropped == {DropReason.FAILED: 1}
+    assert swallowed == [
+        f"capturing an exception: TypeError: before_send returned {type(junk).__name__}"
+    ]
+    swallowed.clear()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_reported"),
+    [
+        ({"ignore": ("Value*",)}, False),
+        ({"ignore": ("Key*",)}, True),
+        ({"ignore_messages": ("number ?",)}, False),
+        ({"ignore_messages": ("number",)}, True),
+        ({"ignore_messages": ("*[[]", "num*")}, False),
+    ],
+)
+def test_globs_leave_out_what_they_match_as_a_whole(
+    changes: dict[str, Any], is_reported: bool
+) -> None:
+    reporter = make_reporter(**changes)
+
+    assert (reporter.report_exception(fail(1), HERE) is not None) is is_reported
+    assert len(sink_of(reporter).events) == is_reported
+
+
+def test_loggers_are_left_out_by_globs() -> None:
+    reporter = make_reporter(ignore_loggers=("urllib3.*", "noisy"))
+
+    assert reporter.ignores_logger("urllib3.connectionpool")
+    assert reporter.ignores_logger("noisy")
+    assert not reporter.ignores_logger("urllib3")
+    assert not reporter.ignores_logger("shop.noisy")
+
+
+def test_lists_in_variables_are_json_or_names_with_commas(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FIXSTREAM_PRODUCERS_IGNORE", " KeyError , shop.errors.*,")
+    monkeypatch.setenv("FIXSTREAM_PRODUCERS_IGNORE_LOGGERS", '["a,b", "c"]')
+    settings = load_settings(ProducerSettings)
+
+    assert settings.ignore == ("KeyError", "shop.errors.*")
+    assert settings.ignore_loggers == ("a,b", "c")
+
+
+def test_a_deep_tree_of_exception_groups_is_one_bounded_event() -> None:
+    error: Exception = ValueError("the root")
+    for depth in range(200):
+        error = ExceptionGroup(f"level {depth}", [error, KeyError(depth)])
+    reporter = make_reporter()
+
+    assert reporter.report_exception(hostile.raised(error), HERE) is not None
+    [event] = sink_of(reporter).events
+    assert event.error_type == "ExceptionGroup"
+    validate(event)
 
 
 def test_a_message_is_made_only_when_it_is_sent() -> None:
