@@ -25,7 +25,8 @@ class SystemConfig:
     learner: LearnerConfig
     loop: LoopConfig
     window: WindowLimits
-    checkpoint_dir: Path
+    checkpoint_dir: str | Path
+    """A folder or a URL."""
     signing_key: Path
     checkpoints_kept: int = 3
     min_confidence: float = 0.5

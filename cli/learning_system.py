@@ -51,8 +51,8 @@ from fixstream.streams.processor import EventProcessor
 from fixstream.trainer.checkpoint import (
     CheckpointNotWritten,
     Counts,
-    FolderCheckpointStore,
     SigningKey,
+    open_store,
 )
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Ledger, Position, WaitingExample
@@ -134,7 +134,7 @@ class ContinuousLearningSystem:
             max_event_bytes=config.max_event_bytes,
             max_attempts=config.max_attempts,
         )
-        self._store = FolderCheckpointStore(config.checkpoint_dir)
+        self._store = open_store(config.checkpoint_dir)
         self._evidence = Evidence()
         self._moments: deque[Moment] = deque(maxlen=MAX_MOMENTS)
         self._saved: tuple[int, int] | None = None  # Steps and examples of the newest checkpoint.
@@ -270,7 +270,7 @@ class ContinuousLearningSystem:
             self._loop.finish(_SAVE_TIMEOUT_S)
         version = self._loop.parent
         if version is None or self._saved != (self._loop.counts.steps, self._loop.counts.seen):
-            raise CheckpointNotWritten(f"no checkpoint could be written to {self._store.root}")
+            raise CheckpointNotWritten(f"no checkpoint could be written to {self._store.place}")
         return version
 
     def load(self) -> bool:

@@ -177,17 +177,20 @@ def _desk() -> Desk:
 
 def _store() -> CheckpointStore:
     from fixstream.runtime.settings import load_settings
-    from fixstream.trainer.checkpoint import FolderCheckpointStore
+    from fixstream.trainer.checkpoint import open_store
     from fixstream.trainer.settings import LearningSettings
 
-    return FolderCheckpointStore(load_settings(LearningSettings).checkpoint_dir)
+    return open_store(load_settings(LearningSettings).checkpoint_dir)
 
 
 def _store_of(address: str) -> tuple[CheckpointStore, str]:
-    from fixstream.trainer.checkpoint import FolderCheckpointStore
+    from fixstream.trainer.checkpoint import is_remote, open_store
 
+    if is_remote(address):
+        root, _, name = address.rstrip("/").rpartition("/")
+        return open_store(root), name
     path = Path(address.removeprefix("file://")).absolute()
-    return FolderCheckpointStore(path.parent), path.name
+    return open_store(path.parent), path.name
 
 
 def _key_path() -> Path:

@@ -53,7 +53,7 @@ from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas import topics
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.topics import Topic
-from fixstream.trainer.checkpoint import FolderCheckpointStore
+from fixstream.trainer.checkpoint import open_store
 from fixstream.triage.scrub import Scrubber
 from fixstream.triage.triage import Triager
 
@@ -160,7 +160,7 @@ class Assembly:
     def _follower(self) -> ModelFollower:
         settings = self._settings
         loader = CheckpointLoader(
-            FolderCheckpointStore(Path(settings.checkpoint_dir)),
+            open_store(settings.checkpoint_dir),
             Path(settings.trusted_keys_path),
             LoaderConfig(settings.precision),
         )
@@ -289,7 +289,7 @@ class Assembly:
             raw_topic=self._kafka.topic(topics.ERRORS_RAW),
             feedback_topic=self._kafka.topic(topics.FEEDBACK),
             submitter_key=submitter_key(
-                settings.submitter_key, Path(settings.checkpoint_dir) / "keys"
+                settings.submitter_key, Path(settings.keys_folder)
             ),
             top_k=settings.top_k,
             topic_prefix=self._kafka.topic_prefix,

@@ -29,7 +29,7 @@ from fixstream.schemas.records import Label, ModelUpdate
 from fixstream.trainer.checkpoint import (
     Artifact,
     CheckpointStore,
-    FolderCheckpointStore,
+    StoreUnreachable,
     TrustedKeys,
     open_update,
 )
@@ -179,16 +179,15 @@ class CheckpointLoader:
 
     def _open(self, update: ModelUpdate) -> Artifact:
         store = self._store
-        if isinstance(store, FolderCheckpointStore) and not store.root.is_dir():
-            raise StoreUnavailable(f"the checkpoint folder {store.root} is not there")
+        reason = Reason.MISSING
         try:
             store.read(update.artifact_uri, MANIFEST)
-        except ArtifactRejected as error:
-            raise UpdateRefused(Reason.MISSING, str(error)) from error
-        try:
+            reason = Reason.HASH
             return open_update(update, store, self._trusted, None, tensors_of)
         except ArtifactRejected as error:
-            raise UpdateRefused(Reason.HASH, str(error)) from error
+            raise UpdateRefused(reason, str(error)) from error
+        except StoreUnreachable as error:
+            raise StoreUnavailable(str(error)) from error
         except OSError as error:
             raise StoreUnavailable(f"the checkpoint cannot be read: {error.strerror}") from error
 

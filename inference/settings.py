@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from fixstream.runtime.settings import ServiceSettings
@@ -24,7 +24,7 @@ class InferenceSettings(ServiceSettings):
         default="models/continuous_learning",
         validation_alias=AliasChoices("FIXSTREAM_INFERENCE_CHECKPOINT_DIR", "CHECKPOINT_DIR"),
     )
-    """Local or mounted folder under which checkpoints lie: no URL. No other place is read."""
+    """Folder or URL under which checkpoints lie. No other place is read."""
     trusted_keys: str | None = None
     """File or folder with the public keys whose updates are trusted: `<CHECKPOINT_DIR>/keys`."""
     streams_group: str = "streams"
@@ -92,15 +92,21 @@ class InferenceSettings(ServiceSettings):
     drain_timeout_s: float = Field(default=10.0, gt=0)
     """Seconds that requests under way have to end after SIGTERM."""
 
-    @field_validator("checkpoint_dir")
-    @classmethod
-    def _is_folder(cls, value: str) -> str:
-        # As a path it would be a folder named `s3:` that never comes to be.
-        if "://" in value:
-            raise ValueError("has to be a folder, not a URL")
-        return value
-
     @property
     def trusted_keys_path(self) -> str:
-        """Where the trusted public keys lie."""
-        return self.trusted_keys or str(Path(self.checkpoint_dir) / "keys")
+        """Where the trusted public keys lie.
+
+        Raises:
+            Misconfigured: checkpoints lie at a URL, and it was not said where the keys are.
+        """
+        from fixstream.trainer.checkpoint import keys_beside  # It brings torch along.
+
+        if self.trusted_keys is not None:
+            return self.trusted_keys
+        return str(keys_beside(self.checkpoint_dir, "FIXSTREAM_INFERENCE_TRUSTED_KEYS"))
+
+    @property
+    def keys_folder(self) -> str:
+        """A local folder for a key of this service's own: where the model keys lie."""
+        path = Path(self.trusted_keys_path)
+        return str(path.parent if path.suffix == ".pub" else path)

@@ -1,35 +1,43 @@
-"""Checkpoints: folders that are written whole or not at all, and verified before they are used.
+"""Checkpoints as they are read: verified before they are used, wherever they lie.
 
-A checkpoint is written under a temporary name, flushed to the disk, and renamed. It is read once:
-the bytes that are hashed are the bytes that become tensors. Nothing is ever unpickled. This module
-does not decide what is promoted and talks to no broker.
+A file is read once: the bytes that are hashed are the bytes that become tensors. Nothing is ever
+unpickled. This module does not decide what is promoted and talks to no broker.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import re
-import secrets
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from fixstream.schemas.enums import UpdateKind
-from fixstream.schemas.errors import ArtifactRejected, Misconfigured, RetryLater
+from fixstream.schemas.errors import ArtifactRejected, Misconfigured
 from fixstream.schemas.records import ModelUpdate
+from fixstream.trainer.checkpoint_format import (
+    FEEDBACK,
+    MANIFEST,
+    OPTIMIZER,
+    REPLAY,
+    SIGNATURE,
+    TOKENIZER,
+    WEIGHTS,
+    CheckpointNotWritten,
+    CheckpointStore,
+    Content,
+    StoredCheckpoint,
+    StoreUnreachable,
+    checkpoint_name,
+    version_of,
+)
+from fixstream.trainer.folder_store import FolderCheckpointStore
 from fixstream.trainer.manifest import (
     MAX_MANIFEST_BYTES,
     Counts,
-    FileEntry,
     Manifest,
     PartitionOffset,
     sha256_hex,
@@ -37,60 +45,85 @@ from fixstream.trainer.manifest import (
 from fixstream.trainer.signing import SigningKey, TrustedKeys
 
 __all__ = [
+    "FEEDBACK",
+    "MANIFEST",
+    "OPTIMIZER",
+    "REPLAY",
+    "SIGNATURE",
+    "TOKENIZER",
+    "WEIGHTS",
     "Artifact",
     "CheckpointNotWritten",
     "CheckpointStore",
+    "Content",
     "Counts",
     "FolderCheckpointStore",
     "Manifest",
     "PartitionOffset",
     "SigningKey",
+    "StoreUnreachable",
     "StoredCheckpoint",
     "TrustedKeys",
     "checkpoint_name",
+    "is_remote",
+    "keys_beside",
+    "open_store",
     "open_update",
     "read_artifact",
     "read_tensors",
+    "read_verified",
+    "stored_checkpoint",
+    "version_of",
 ]
 
-WEIGHTS = "weights.safetensors"
-OPTIMIZER = "optimizer.safetensors"
-REPLAY = "replay.safetensors"
-TOKENIZER = "tokenizer.json"
-FEEDBACK = "feedback.json"
-MANIFEST = "manifest.json"
-SIGNATURE = "manifest.sig"
-
-_NAME = re.compile(r"checkpoint-(\d{8})")
-_WRITING = ".writing-"
-_LOCK = ".trainer-lock"
-_NAME_CHARS = 32
-_CHUNK_BYTES = 1 << 20
+_LOCAL_SCHEMES = ("file", "local")
 
 TensorsOf = Callable[[bytes], dict[str, Tensor]]
 """Reads safetensors; raises ValueError, KeyError or SafetensorError if they are none."""
-_READABLE = 0o644
 
 
-class CheckpointNotWritten(RetryLater):
-    """The checkpoint could not be written (a full disk, say); the ones before it are untouched."""
+def open_store(address: str | Path) -> CheckpointStore:
+    """The store at an address: a path, `file:///path`, or any URL that fsspec has a driver for.
+
+    Raises:
+        Misconfigured: the address cannot be used; the message says why.
+        StoreUnreachable: nobody answers there.
+    """
+    if not is_remote(address):
+        return FolderCheckpointStore(_folder(os.fspath(address)))
+    from fixstream.trainer.remote_store import open_remote
+
+    return open_remote(os.fspath(address))
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What is to be written: tensors and texts, by file name."""
-
-    tensors: Mapping[str, Mapping[str, Tensor]]
-    texts: Mapping[str, str]
+def is_remote(address: str | Path) -> bool:
+    """Whether an address is a URL of another place than this machine's own disks."""
+    scheme, mark, _ = os.fspath(address).partition("://")
+    return bool(mark) and scheme not in _LOCAL_SCHEMES
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCheckpoint:
-    """A checkpoint that lies complete in a store."""
+def keys_beside(address: str | Path, setting: str) -> Path:
+    """The folder for keys that belongs to a local store.
 
-    name: str
-    manifest: Manifest
-    manifest_sha256: str
+    Args:
+        address: of the store.
+        setting: the variable that says where keys lie otherwise.
+
+    Raises:
+        Misconfigured: the store is remote; keys are local files, whatever else is kept there.
+    """
+    if is_remote(address):
+        raise Misconfigured(f"{setting} is needed: keys are not kept in a remote store")
+    return _folder(os.fspath(address)) / "keys"
+
+
+def _folder(address: str) -> Path:
+    scheme, mark, path = address.partition("://")
+    if not mark:
+        return Path(address)
+    if not path.startswith("/"):
+        raise Misconfigured(f"{address}: a whole path has to follow {scheme}://")
+    return Path(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,187 +133,6 @@ class Artifact:
     manifest: Manifest
     tokenizer_json: bytes
     tensors: Mapping[str, Tensor]
-
-
-class CheckpointStore(Protocol):
-    """Where checkpoints lie."""
-
-    def write(self, manifest: Manifest, content: Content, key: SigningKey) -> StoredCheckpoint:
-        """Stores a checkpoint whole or not at all; raises CheckpointNotWritten."""
-        ...
-
-    def names(self) -> list[str]:
-        """The complete checkpoints, oldest first."""
-        ...
-
-    def read(self, name: str, file: str, max_bytes: int | None = None) -> bytes:
-        """One file's bytes; raises ArtifactRejected if it is not there or over the limit."""
-        ...
-
-    def delete(self, names: Iterable[str]) -> None:
-        """Removes checkpoints; one that is gone already is no error."""
-        ...
-
-
-def checkpoint_name(version: int) -> str:
-    """The name of a version's checkpoint, which is also its `artifact_uri`.
-
-    It is relative to the store, so that the trainer and the inference service may reach one store
-    by different paths.
-    """
-    return f"checkpoint-{version:08d}"
-
-
-def version_of(name: str) -> int:
-    """The version of a checkpoint by its name; raises ValueError for any other name."""
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise ValueError(f"no name of a checkpoint: {name[:80]!r}")
-    return int(match[1])
-
-
-class FolderCheckpointStore:
-    """A folder on a local or mounted disk."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def write(self, manifest: Manifest, content: Content, key: SigningKey) -> StoredCheckpoint:
-        """Stores a checkpoint whole or not at all.
-
-        Raises:
-            CheckpointNotWritten: the disk refused; nothing of the attempt is left behind.
-            ValueError: there is a checkpoint of this version already.
-        """
-        name = checkpoint_name(manifest.version)
-        final = self.root / name
-        if final.exists():
-            raise ValueError(f"{name} exists already")
-        temporary = self.root / f"{_WRITING}{name}"
-        try:
-            stored = self._write_into(temporary, manifest, content, key)
-            temporary.rename(final)
-            _flush_folder(self.root)
-        except (OSError, SafetensorError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise CheckpointNotWritten(f"{name} could not be written: {error}") from error
-        return stored
-
-    def names(self) -> list[str]:
-        """The complete checkpoints, oldest first."""
-        if not self.root.is_dir():
-            return []
-        return sorted(
-            entry.name
-            for entry in self.root.iterdir()
-            if _NAME.fullmatch(entry.name) and (entry / MANIFEST).is_file()
-        )
-
-    def read(self, name: str, file: str, max_bytes: int | None = None) -> bytes:
-        """One file's bytes.
-
-        Raises:
-            ArtifactRejected: the name is no checkpoint's, or the file is missing, outside of the
-                folder, or larger than `max_bytes`.
-        """
-        if not _NAME.fullmatch(name):
-            raise ArtifactRejected(f"no name of a checkpoint: {name[:80]!r}")
-        path = self.root / name / file
-        try:
-            if not path.resolve().is_relative_to(self.root.resolve()):
-                raise ArtifactRejected(f"{name}/{file} points out of the checkpoint folder")
-            size = path.stat().st_size
-            if max_bytes is not None and size > max_bytes:
-                raise ArtifactRejected(f"{name}/{file} is too large: {size} bytes")
-            return path.read_bytes()
-        except OSError as error:
-            raise ArtifactRejected(f"{name}/{file} cannot be read: {error.strerror}") from error
-
-    def delete(self, names: Iterable[str]) -> None:
-        """Removes checkpoints; renamed first, so that none is ever seen half deleted."""
-        for name in names:
-            assert _NAME.fullmatch(name), name
-            doomed = self.root / f"{_WRITING}deleted-{name}"
-            try:
-                (self.root / name).rename(doomed)
-            except FileNotFoundError:
-                continue
-            shutil.rmtree(doomed, ignore_errors=True)
-
-    @contextmanager
-    def exclusively(self) -> Iterator[str]:
-        """Holds the folder's lock for the one trainer that writes here.
-
-        The system lets go of it when the process ends, however it ends.
-
-        Returns:
-            The folder's own name: no two living trainers can hold the same one.
-
-        Raises:
-            Misconfigured: another trainer holds it.
-        """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / _LOCK).open("a+", encoding="ascii") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Misconfigured(f"another trainer works in {self.root}") from None
-            lock.seek(0)
-            name = lock.read(_NAME_CHARS)
-            if len(name) < _NAME_CHARS:
-                name = secrets.token_hex(_NAME_CHARS // 2)
-                lock.truncate(0)
-                lock.write(name)
-                lock.flush()
-            yield name
-
-    def clear_unfinished(self) -> None:
-        """Removes what a killed writer left; only the one trainer of a store may call it."""
-        for leftover in self.root.glob(f"{_WRITING}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-    def _write_into(
-        self, folder: Path, manifest: Manifest, content: Content, key: SigningKey
-    ) -> StoredCheckpoint:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for file, tensors in content.tensors.items():
-            safetensors.torch.save_file(dict(tensors), folder / file)
-        for file, text in content.texts.items():
-            (folder / file).write_text(text, encoding="utf-8")
-        entries = {file: _flush_file(folder / file) for file in (*content.tensors, *content.texts)}
-        complete = replace(manifest, files=entries)
-        data = complete.to_bytes()
-        (folder / MANIFEST).write_bytes(data)
-        signature = f"{key.key_id} {key.sign(data).hex()}\n"
-        (folder / SIGNATURE).write_text(signature, encoding="ascii")
-        for file in (MANIFEST, SIGNATURE):
-            _flush_file(folder / file)
-        _flush_folder(folder)
-        return StoredCheckpoint(checkpoint_name(manifest.version), complete, sha256_hex(data))
-
-
-def _flush_file(path: Path) -> FileEntry:
-    """Forces a file onto the disk, and says what is in it."""
-    # safetensors makes files for their owner alone; the inference service may be another user,
-    # and what it reads is verified and holds no secret.
-    path.chmod(_READABLE)
-    digest = hashlib.sha256()
-    size = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size += len(chunk)
-        os.fsync(file.fileno())
-    return FileEntry(digest.hexdigest(), size)
-
-
-def _flush_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def stored_checkpoint(store: CheckpointStore, name: str, trusted: TrustedKeys) -> StoredCheckpoint:

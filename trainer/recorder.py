@@ -123,8 +123,14 @@ class CheckpointRecorder:
         CHECKPOINTS.labels(manifest.kind.value).inc()
         if self._published(update_of(stored, self._key)):
             VERSION.set(manifest.version)
-            self._store.delete(deletable(self._store.names(), in_use, self._num_kept))
+            self._forget_old_ones(in_use)
         return Recorded(stored.manifest, stored)
+
+    def _forget_old_ones(self, in_use: Collection[int]) -> None:
+        try:
+            self._store.delete(deletable(self._store.names(), in_use, self._num_kept))
+        except RetryLater as error:  # The new one stands all the same; the next looks again.
+            log.warning("old checkpoints not deleted", reason=str(error))
 
     def _published(self, update: ModelUpdate) -> bool:
         while True:

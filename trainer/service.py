@@ -21,7 +21,13 @@ from fixstream.runtime.topics_admin import wait_until_ready
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import ArtifactRejected, Misconfigured, RetryLater
 from fixstream.schemas.records import OffsetRange
-from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey, TrustedKeys
+from fixstream.trainer.checkpoint import (
+    CheckpointStore,
+    SigningKey,
+    TrustedKeys,
+    keys_beside,
+    open_store,
+)
 from fixstream.trainer.dead_letters import DeadLetters
 from fixstream.trainer.feedback import FeedbackBook
 from fixstream.trainer.intake import TopicIntake, batch_intake, feedback_intake
@@ -89,7 +95,7 @@ class _Parts:
     """What outlasts a single tenure."""
 
     config: LearnerConfig
-    store: FolderCheckpointStore
+    store: CheckpointStore
     key: SigningKey
     trusted: TrustedKeys
     codec: Codec
@@ -143,14 +149,14 @@ class TrainerService:
         )
         key_path = signing_key_path(settings, self._learning)
         key = SigningKey.load_or_create(key_path)
-        store = FolderCheckpointStore(self._learning.checkpoint_dir)
+        store = open_store(self._learning.checkpoint_dir)
         with ExitStack() as stack:
             holder_id = stack.enter_context(store.exclusively())
-            store.clear_unfinished()
             lease = stack.enter_context(
                 TrainerLease(kafka, settings.model, settings.lease_wait_s, holder_id)
             )
             codec = make_codec(kafka)
+            store.clear_unfinished()  # A remote store is ours by the lease alone.
             trusted = key.trusting(beside=key_path.parent)
             updates = UpdateLog(kafka, codec, settings.model, self._clock)
             watch = UpdateWatch(lease, updates, codec, settings.model, trusted)
@@ -316,8 +322,10 @@ def loop_config(settings: TrainerSettings, learning: LearningSettings) -> LoopCo
 
 
 def signing_key_path(settings: TrainerSettings, learning: LearningSettings) -> Path:
-    """Where the private key lies."""
-    return settings.signing_key or learning.checkpoint_dir / "keys" / "signing.pem"
+    """Where the private key lies; raises Misconfigured where a remote store leaves that open."""
+    if settings.signing_key is not None:
+        return settings.signing_key
+    return keys_beside(learning.checkpoint_dir, "FIXSTREAM_TRAINER_SIGNING_KEY") / "signing.pem"
 
 
 def _set_up_torch(settings: TrainerSettings) -> None:

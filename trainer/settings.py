@@ -20,8 +20,8 @@ class LearningSettings(ServiceSettings):
     """Examples in one optimizer step, new and replayed ones together."""
     learning_rate: float = Field(default=0.001, gt=0.0, le=1.0)
     """The rate at the end of the warm-up."""
-    checkpoint_dir: Path = Path("models/continuous_learning")
-    """Folder of the checkpoints and, unless told otherwise, of the keys."""
+    checkpoint_dir: str = "models/continuous_learning"
+    """Where checkpoints lie: a folder, which also has the keys unless told otherwise, or a URL."""
     vocab_size: int = Field(default=50_000, ge=1000, le=10_000_000)
     """Number of token ids."""
     embedding_dim: int = Field(default=512, ge=16)
@@ -106,7 +106,7 @@ class TrainerSettings(ServiceSettings):
     max_silence_s: float = Field(default=120.0, gt=0.0)
     """/healthz fails when the loop has not turned for so long."""
     signing_key: Path | None = None
-    """The private key's file; `<CHECKPOINT_DIR>/keys/signing.pem` unless set."""
+    """The private key's file: `<CHECKPOINT_DIR>/keys/signing.pem`; has to be set with a URL."""
     metrics_port: int = Field(default=9103, ge=0, le=65_535)
     """Port of /metrics and /healthz; 0 lets the system choose."""
     metrics_host: str = "127.0.0.1"

@@ -264,10 +264,14 @@ async def test_head_of_a_call_that_only_takes_post_is_405(client: httpx.AsyncCli
     assert (await client.head(f"{PREFIX}/predict")).status_code == 405
 
 
-def test_a_checkpoint_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_at_a_url_need_keys_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIXSTREAM_INFERENCE_CHECKPOINT_DIR", "s3://bucket/models")
-    with pytest.raises(Misconfigured, match="not a URL"):
-        load_settings(InferenceSettings)
+    with pytest.raises(Misconfigured, match="FIXSTREAM_INFERENCE_TRUSTED_KEYS is needed"):
+        assert load_settings(InferenceSettings).trusted_keys_path
+    monkeypatch.setenv("FIXSTREAM_INFERENCE_TRUSTED_KEYS", "/etc/fixstream/one.pub")
+    settings = load_settings(InferenceSettings)
+    assert settings.trusted_keys_path == "/etc/fixstream/one.pub"
+    assert settings.keys_folder == "/etc/fixstream"
 
 
 async def test_the_description_states_the_limits(client: httpx.AsyncClient) -> None:

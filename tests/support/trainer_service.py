@@ -32,7 +32,7 @@ SETTINGS = TrainerSettings(
 def learning(folder: Path) -> LearningSettings:
     """Tiny sizes, with the checkpoints in this folder."""
     return LearningSettings(
-        checkpoint_dir=folder,
+        checkpoint_dir=str(folder),
         vocab_size=1000,
         embedding_dim=16,
         hidden_dim=32,
