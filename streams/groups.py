@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from fixstream.schemas.errors import Undecodable
+from fixstream.schemas.making import maker
 
 _FORMAT = 1
 
@@ -67,6 +68,10 @@ class Sighting:
     occurrences: int
 
 
+_state = maker(GroupState)
+_sighting = maker(Sighting)
+
+
 class Groups:
     """The groups of one partition."""
 
@@ -93,16 +98,16 @@ class Groups:
         if state is not None and offset <= state.last_offset:
             return Sighting(offset == state.first_offset, state.occurrences)
         if state is None or now - state.last_seen > self._ttl:
-            state = GroupState(fingerprint, 1, offset, offset, now)
+            state = _state(fingerprint, 1, offset, offset, now)
         else:
             # The wall clock may jump back; a group must not age because of that.
             seen = max(now, state.last_seen)
-            state = GroupState(fingerprint, state.occurrences + 1, state.first_offset, offset, seen)
+            state = _state(fingerprint, state.occurrences + 1, state.first_offset, offset, seen)
         self._states[fingerprint] = state
         self._states.move_to_end(fingerprint)
         self._changed.add(fingerprint)
         self._evict()
-        return Sighting(state.first_offset == offset, state.occurrences)
+        return _sighting(state.first_offset == offset, state.occurrences)
 
     def look(self, fingerprint: str) -> Sighting:
         """What is known of a group, for an event that came twice and counts once."""

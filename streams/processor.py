@@ -16,6 +16,7 @@ import structlog
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import DeadLetter, ProcessingFailed, RetryLater, TooLarge, Undecodable
 from fixstream.schemas.limits import MAX_TEXT_CHARS, MAX_TRACE_CHARS
+from fixstream.schemas.making import maker
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.validation import validate
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage, dead_letter
@@ -40,6 +41,7 @@ class Triaged:
 
 
 Outcome = Triaged | DeadLetterRecord
+_triaged = maker(Triaged)
 
 
 class EventProcessor:
@@ -64,7 +66,7 @@ class EventProcessor:
         while True:
             attempts += 1
             try:
-                return Triaged(raw, _within_limits(self._judge.triage(self._decode(raw))))
+                return _triaged(raw, _within_limits(self._judge.triage(self._decode(raw))))
             except DeadLetter as error:
                 return self._set_aside(raw, error, attempts)
             except RetryLater:

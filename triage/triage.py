@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
+from fixstream.schemas.making import maker
 from fixstream.schemas.records import ErrorEvent, Labels
 from fixstream.triage.classify import category_hint, classify
 from fixstream.triage.event_texts import (
@@ -47,6 +48,9 @@ class Triage:
     title: str
     labels: Labels
     trace: ParsedTrace | None
+
+
+_triage = maker(Triage)
 
 
 class _Judgement(NamedTuple):
@@ -129,7 +133,7 @@ class Triager:
         if known is not None:
             texts += self._cleaned_others(event)
             clean = with_texts(event, texts, language=known.language, scrubber=SCRUBBER_VERSION)
-            return Triage(clean, known.fingerprint, known.title, known.labels, known.trace)
+            return _triage(clean, known.fingerprint, known.title, known.labels, known.trace)
         all_clean = self._scrubber.scrub_texts([*texts, *other_texts(event)])
         judged = self._judge(event, all_clean)
         if all_clean[:NUM_MAIN] == texts:
