@@ -88,6 +88,20 @@ def span(
     return tracer.start_as_current_span(name, context=parent, attributes=given)
 
 
+def is_tracing() -> bool:
+    """Whether spans are collected; for hot paths, where asking for each event would cost."""
+    return _provider is not None
+
+
+def new_trace() -> Context | None:
+    """The parent of a span that begins a trace of its own, whatever is under way."""
+    if _provider is None:
+        return None
+    from opentelemetry.context import Context
+
+    return Context()
+
+
 def context_from(headers: Mapping[str, bytes | str]) -> Context | None:
     """The context that a message's or a request's headers carry; None without a valid one."""
     if _provider is None:

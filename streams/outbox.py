@@ -10,17 +10,18 @@ and what it gives up is final here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 
 from fixstream.runtime.clock import Clock
 from fixstream.runtime.settings import KafkaSettings
+from fixstream.runtime.tracing import is_tracing, trace_headers
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import BrokerUnavailable, RetryLater, TooLarge
 from fixstream.schemas.headers import message_headers
@@ -38,6 +39,7 @@ from fixstream.schemas.topics import (
 from fixstream.streams.dead_letters import DeadLetterRecord
 from fixstream.streams.lane import ClosedWindow
 from fixstream.streams.metrics import StreamsMetrics
+from fixstream.streams.spans import batch_span, handed_on
 
 log = structlog.get_logger(__name__)
 
@@ -70,14 +72,13 @@ class OutboxLimits:
     max_bytes: int = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One message on its way."""
 
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: Sequence[tuple[str, bytes]] = ()
     partition: int = -1
     """-1 lets the key decide."""
 
@@ -149,6 +150,8 @@ class Outbox:
     def send_triaged(self, record: TriagedError, shipment: Shipment, arrived: OnDelivery) -> None:
         """Publishes a judged event. Raises DeadLetter if it does not encode, or is too large."""
         headers = self._headers(record, record.triaged_at)
+        if is_tracing():
+            headers = handed_on(headers)
         key, value = record.fingerprint.encode(), self._codec.encode(record)
         self._send(Outgoing(self._triaged, key, value, headers), shipment, arrived)
 
@@ -170,6 +173,8 @@ class Outbox:
             )
         key = f"{batch.origin.topic}-{partition}".encode()
         headers = self._headers(batch, batch.created_at)
+        with batch_span(batch):
+            headers += trace_headers()
         self._send(Outgoing(self._batches, key, value, headers), shipment, arrived)
         self._metrics.batches.labels(batch.closed_by).inc()
         self._metrics.collapsed.inc(batch.num_collapsed)
@@ -224,7 +229,7 @@ class Outbox:
                     outgoing.topic,
                     key=outgoing.key,
                     value=outgoing.value,
-                    headers=outgoing.headers,
+                    headers=outgoing.headers or None,
                     partition=outgoing.partition,
                     on_delivery=on_delivery,
                 )

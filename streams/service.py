@@ -21,6 +21,7 @@ from fixstream.runtime.kafka import make_producer
 from fixstream.runtime.metrics import Health, serve_metrics
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
+from fixstream.runtime.tracing import configure_tracing
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import FixstreamError, StartFailed
 from fixstream.schemas.topics import ERRORS_RAW
@@ -74,6 +75,7 @@ def run(
         if settings.workers > 1:
             run_workers(settings, stop)
             return
+        stack.enter_context(configure_tracing("stream"))
         asyncio.run(_serve(settings, kafka, stop))
 
 

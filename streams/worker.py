@@ -17,8 +17,10 @@ from typing import Any, Protocol
 import structlog
 
 from fixstream.runtime.clock import Clock
+from fixstream.runtime.tracing import is_tracing, span
 from fixstream.schemas.enums import ClosedBy
 from fixstream.schemas.errors import BrokerUnavailable, OffsetGap, RetryLater
+from fixstream.schemas.making import maker
 from fixstream.schemas.records import OffsetRange
 from fixstream.schemas.topics import GROUP_STATE_RETENTION
 from fixstream.streams.dead_letters import RawMessage
@@ -30,6 +32,7 @@ from fixstream.streams.opening import Opening
 from fixstream.streams.outbox import LaneOutbox, Outbox
 from fixstream.streams.processor import Process
 from fixstream.streams.settings import StreamsSettings
+from fixstream.streams.spans import event_span
 from fixstream.streams.window import WindowLimits
 
 log = structlog.get_logger(__name__)
@@ -112,6 +115,12 @@ class Worker:
         owned = await self._open(partition, generation)
         if owned is None:
             return
+        with span("bundle", partition=partition, events=len(records)):
+            await self._take_all(owned, generation, records)
+
+    async def _take_all(
+        self, owned: _Owned, generation: int | None, records: Sequence[Any]
+    ) -> None:
         started_s = self._clock.monotonic()
         for start in range(0, len(records), _RECORDS_BETWEEN_PAUSES):
             for record in records[start : start + _RECORDS_BETWEEN_PAUSES]:
@@ -124,7 +133,7 @@ class Worker:
         spent_s = self._clock.monotonic() - started_s
         self._metrics.events.inc(len(records))
         self._metrics.processing_seconds.observe(spent_s / max(1, len(records)))
-        self._note_age(partition, records[-1])
+        self._note_age(owned.lane.partition, records[-1])
 
     def close_aged(self) -> None:
         """Closes windows that grew old and takes in delivery reports; call it often.
@@ -232,7 +241,11 @@ class Worker:
             await self._bridge(owned, raw.offset)
         while True:
             try:
-                owned.lane.take(raw, owned.outbox)
+                if is_tracing():
+                    with event_span(raw):
+                        owned.lane.take(raw, owned.outbox)
+                else:
+                    owned.lane.take(raw, owned.outbox)
             except BrokerUnavailable:
                 raise
             except RetryLater as error:
@@ -308,8 +321,11 @@ class Worker:
             raise self._outbox.failure
 
 
+_raw_message = maker(RawMessage)
+
+
 def _raw(record: Any) -> RawMessage:
-    return RawMessage(
+    return _raw_message(
         record.topic,
         record.partition,
         record.offset,
