@@ -23,6 +23,7 @@ from fixstream.trainer.checkpoint import (
     Artifact,
     Content,
 )
+from fixstream.trainer.drift import DriftConfig, DriftMonitor
 from fixstream.trainer.examples import LearningExample, without_claims
 from fixstream.trainer.features import (
     HashedTokenizer,
@@ -42,7 +43,7 @@ from fixstream.trainer.quarantine import Quarantine
 from fixstream.trainer.replay import ReplayBuffer
 from fixstream.trainer.scores import ProgressiveScores
 from fixstream.trainer.step import EncodedPair, StepResult, step_batch, train_step
-from fixstream.trainer.wide import Floats, class_balance
+from fixstream.trainer.wide import Floats, class_balance, grams
 
 _MAX_TOKENS_AT_ONCE = 4096
 SPARSE_PARAMETERS = ("token_embedding.weight",)
@@ -64,6 +65,7 @@ class LearnerConfig:
     seed: int = 0
     precision: Precision = Precision.FLOAT32
     pace: PaceConfig = field(default_factory=PaceConfig)
+    drift: DriftConfig = field(default_factory=DriftConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Learner:
         self.validation = ValidationSet(config.validation_size, config.held_out_share)
         self.scores = ProgressiveScores()
         self.quarantine = Quarantine()
+        self.drift = DriftMonitor(config.drift)
         self.optimizer = self._fresh_optimizer()
         self._num_steps = 0
 
@@ -103,10 +106,12 @@ class Learner:
         new: Sequence[LearningExample],
         num_replayed: int = 0,
         pairs: Sequence[TrainingPair] = (),
+        num_released: int = 0,
     ) -> Learnt:
         """Trains on new examples, once each, on at most `num_replayed` old ones, and on pairs.
 
-        Pairs teach the network's embedding alone, so with pairs it never rests.
+        Pairs teach the network's embedding alone, so with pairs it never rests. The last
+        `num_released` of the new ones come out of quarantine, and say nothing of the present.
 
         Raises:
             NonFiniteLoss: nothing has changed.
@@ -123,7 +128,7 @@ class Learner:
         if pairs or self._network_trains(step, fresh):
             result = self._train_network([*fresh, *again], pairs, step)
         if fresh:
-            self._learn_beside_network(fresh, again, result)
+            self._learn_beside_network(fresh, again, result, len(new) - num_released)
             for example in new:
                 self.replay.add(example)
         self._num_steps = step
@@ -169,7 +174,7 @@ class Learner:
                 ("network_gain", mixture.network_gain),
             )
         }
-        return {**self.scores.metrics(), **earned, **corrections}
+        return {**self.scores.metrics(), **self.drift.metrics(), **earned, **corrections}
 
     def snapshot(self, champion: Answers, spare: Content | None = None) -> Content:
         """A copy of all state, which later steps leave alone.
@@ -193,6 +198,7 @@ class Learner:
                 **_prefixed("validation.", self.validation.state_tensors(champion)),
                 **_prefixed("scores.", self.scores.state_tensors()),
                 **_prefixed("quarantine.", self.quarantine.state_tensors()),
+                **_prefixed("drift.", self.drift.state_tensors()),
                 "num_steps": torch.tensor([self._num_steps]),
             },
         }
@@ -229,6 +235,8 @@ class Learner:
             self.scores.load_state_tensors(_under("scores.", side))
             if held := _under("quarantine.", side):  # Checkpoints of old have none.
                 self.quarantine.load_state_tensors(held)
+            if watched := _under("drift.", side):
+                self.drift.load_state_tensors(watched)
             self._num_steps = int(side["num_steps"])
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
             raise ArtifactRejected(f"the training state does not fit: {error}") from error
@@ -266,9 +274,11 @@ class Learner:
         new: Sequence[LearningExample],
         replayed: Sequence[LearningExample],
         result: StepResult | None,
+        num_present: int,
     ) -> None:
         """Scores, then the mixture, then the other paths: each before it has seen the label."""
         model = self.model
+        mistakes: list[float] = []
         experts = model.paths.logits([example.encoded for example in new])
         if result is not None:
             experts[NETWORK] = {h: v[: len(new)].numpy() for h, v in result.logits.items()}
@@ -281,11 +291,23 @@ class Learner:
             for row, target in enumerate(targets):
                 if target.weight > 0:
                     self.scores.heads[head].add(probabilities[row], target.index, int(answers[row]))
+                    if row < num_present and not target.is_claimed:
+                        mistakes.append(1.0 - float(probabilities[row, target.index]))
             mixture.learn(logits, targets)
+        self._look_for_drift(new[:num_present], mistakes)
         model.paths.learn(
             [(example.encoded, example.targets()) for example in new],
             [(example.encoded, example.targets()) for example in replayed],
         )
+
+    def _look_for_drift(self, new: Sequence[LearningExample], mistakes: Sequence[float]) -> None:
+        """Before the paths count the new texts: what they have not seen yet is new."""
+        wide = self.model.paths.wide
+        texts = [grams(example.encoded, wide.num_buckets) for example in new]
+        found = self.drift.observe(new, [wide.novelty(text) for text in texts], mistakes)
+        if found and self.drift.config.forgets:
+            for mixture in self.model.mixture.heads.values():
+                mixture.quicken()
 
     def _balance(self, examples: Sequence[LearningExample]) -> Tensor:
         counts = [self.model.mixture.heads[head].counts for head in HEADS]

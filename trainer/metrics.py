@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from fixstream.trainer.drift import SignalState
 from fixstream.trainer.learner import Learnt
 
 STEPS = Counter("fixstream_trainer_steps_total", "Optimizer steps of this process.")
@@ -40,6 +41,19 @@ CHECKPOINTS = Counter(
 )
 WAITING = Gauge("fixstream_trainer_waiting_examples", "Examples read but not learnt from yet.")
 VERSION = Gauge("fixstream_trainer_model_version", "Version of the last published update.")
+DRIFT_MEAN = Gauge(
+    "fixstream_trainer_drift_mean",
+    "What the stream is like at present, by signal; of labels, the share of the most frequent one.",
+    ["signal"],
+)
+DRIFT_WIDTH = Gauge(
+    "fixstream_trainer_drift_width", "Values since the stream last changed, by signal.", ["signal"]
+)
+DRIFTS = Gauge(
+    "fixstream_trainer_drift_detections",
+    "How often the stream was found to have changed, since the very first start.",
+    ["signal"],
+)
 SCORE = Gauge(
     "fixstream_trainer_score", "Scores on the stream, and what paths have earned.", ["name"]
 )
@@ -61,6 +75,14 @@ def count_step(learnt: Learnt, seconds: float) -> None:
     RATE.set(learnt.rate)
     for head, loss in learnt.result.losses.items():
         LOSS.labels(head).set(loss)
+
+
+def show_drift(signals: Mapping[str, SignalState]) -> None:
+    """Shows what the drift monitor sees."""
+    for name, signal in signals.items():
+        DRIFT_MEAN.labels(name).set(signal.mean)
+        DRIFT_WIDTH.labels(name).set(signal.width)
+        DRIFTS.labels(name).set(signal.num_detections)
 
 
 def show_scores(metrics: Mapping[str, float]) -> None:

@@ -121,6 +121,10 @@ class HeadMixture:
             if not target.is_claimed:
                 self._learn_one(present, logs[:, row], target)
 
+    def quicken(self) -> None:
+        """Lets the weights move as freely as at the start: what they were earned by has changed."""
+        np.minimum(self._squares, 1.0, out=self._squares)
+
     def _learn_one(self, present: Sequence[int], logs: Floats, target: Target) -> None:
         weights = self._weights[present]
         mixed = weights @ logs

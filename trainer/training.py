@@ -29,6 +29,7 @@ from fixstream.trainer.metrics import (
     VERSION,
     WAITING,
     count_step,
+    show_drift,
     show_scores,
 )
 from fixstream.trainer.recorder import CheckpointRecorder, Recorded
@@ -239,7 +240,9 @@ class TrainingLoop:
         pairs = self._feedback.take(_MAX_FEEDBACK_OF_STEP)
         try:
             num_old = max(num_replayed - len(admitted.released), 0)
-            learnt = self._learner.learn(examples, num_old, pairs)
+            num_released = len(admitted.released)
+            learnt = self._learner.learn(examples, num_old, pairs, num_released)
+            show_drift(self._learner.drift.signals())
         except NonFiniteLoss as error:
             # Of those out of quarantine there is no text left that could be set aside.
             self._set_aside([waiting for waiting, _ in admitted.fresh], str(error))

@@ -171,6 +171,10 @@ class WidePath:
             self._documents[text.ids] += 1.0
         self._num_documents[0] += len(texts)
 
+    def novelty(self, text: Grams) -> float:
+        """Share of the n-grams that no text before has held; 0 for a text without any."""
+        return float((self._documents[text.ids] == 0.0).mean()) if len(text.ids) else 0.0
+
     def values(self, text: Grams) -> Floats:
         """[N] TF-IDF values of norm one."""
         frequency = (1.0 + self._num_documents[0]) / (1.0 + self._documents[text.ids])
