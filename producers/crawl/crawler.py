@@ -13,11 +13,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
 from fixstream.producers.crawl.daemon_calls import in_daemon_thread
-from fixstream.producers.crawl.delivery import AuthorQuota, Delivery
+from fixstream.producers.crawl.delivery import AuthorQuota, Delivery, Published
 from fixstream.producers.crawl.metrics import FAILED_QUERIES
 from fixstream.producers.crawl.source import CrawlSource, Harvest
 from fixstream.producers.crawl.store import CursorStore
@@ -25,9 +26,14 @@ from fixstream.producers.crawl.trail import Trail
 from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.schemas.errors import FixstreamError
 
+if TYPE_CHECKING:
+    from fixstream.producers.crawl.collecting import Collected
+    from fixstream.producers.crawl.settings import CrawlSettings
+
 log = structlog.get_logger(__name__)
 
 _AUTHORS = "_authors"
+_PUBLISHED = "_published"
 _KINDS = ("event", "solution", "tombstone")
 LAST_DELIVERY_S = 5.0
 """How long a stop waits for Kafka to take what was found."""
@@ -89,6 +95,19 @@ class TechnicalDataCrawler:
         self._config = config or CrawlConfig()
         self._clock = clock or SystemClock()
         self._sleep = sleep
+
+    @classmethod
+    async def collect(cls, *sources: str, settings: CrawlSettings | None = None) -> Collected:
+        """Crawl once without Kafka and without cursors; settings come from the environment.
+
+        Raises:
+            ValueError: A source is none of stackoverflow, github, hackernews and reddit.
+            Misconfigured: Reddit lacks credentials, or a setting is wrong.
+        """
+        # Here, for what puts a crawler together imports this module.
+        from fixstream.producers.crawl.collecting import collect
+
+        return await collect(sources, settings)
 
     async def crawl_once(self) -> CrawlReport:
         """One run over all sources; what could not be finished is in the report's failures."""
@@ -194,10 +213,12 @@ class TechnicalDataCrawler:
         source = run.source.name.value
         saved = self._store.load(source, _AUTHORS)
         quota = AuthorQuota(self._config.max_posts_per_author, self._clock, saved)
+        published = Published(self._store.load(source, _PUBLISHED))
         if harvests:
-            deliver = partial(self._delivery.deliver, source, harvests, quota)
+            deliver = partial(self._delivery.deliver, source, harvests, quota, published)
             run.counts += await in_daemon_thread(deliver)
             self._store.save(source, _AUTHORS, quota.to_state())
+            self._store.save(source, _PUBLISHED, published.to_state())
         self._store.save(source, query, trail.to_state())
 
 

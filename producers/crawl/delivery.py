@@ -6,6 +6,7 @@ Solutions go before the events that they solve, so that the fix is known when th
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
@@ -25,6 +26,10 @@ from fixstream.triage.scrub import Scrubber
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R", ErrorEvent, Solution)
+
+MAX_PUBLISHED = 5_000
+"""Records that are remembered of one source."""
+_SOLUTION = "solution "
 
 
 class CrawlPublisher(Protocol):
@@ -73,12 +78,46 @@ class AuthorQuota:
         return {"day": self._day, "counts": dict(self._counts)}
 
 
+class Published:
+    """What was acknowledged lately, so that a post that two queries find is published once."""
+
+    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+        self._digests = {str(k): str(v) for k, v in (state or {}).items()}
+
+    def holds(self, record: ErrorEvent | Solution) -> bool:
+        """Whether the record was published, with the same text."""
+        return self._digests.get(_key(record)) == _digest(record)
+
+    def add(self, record: ErrorEvent | Solution) -> None:
+        """Remember a record; those not published for longest are forgotten first."""
+        self._digests.pop(_key(record), None)
+        self._digests[_key(record)] = _digest(record)
+        while len(self._digests) > MAX_PUBLISHED:
+            del self._digests[next(iter(self._digests))]
+
+    def forget(self, solution_id: str) -> None:
+        """A tombstone took the solution back."""
+        self._digests.pop(f"{_SOLUTION}{solution_id}", None)
+
+    def to_state(self) -> dict[str, Any]:
+        """As JSON, for a later process."""
+        return dict(self._digests)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Topics:
     """Full names."""
 
     events: str
     solutions: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ledger:
+    """What was taken before."""
+
+    quota: AuthorQuota
+    published: Published
 
 
 class Delivery:
@@ -97,7 +136,13 @@ class Delivery:
         self._scrubber = scrubber
         self._flush_timeout_s = flush_timeout_s
 
-    def deliver(self, source: str, harvests: Iterable[Harvest], quota: AuthorQuota) -> Counter[str]:
+    def deliver(
+        self,
+        source: str,
+        harvests: Iterable[Harvest],
+        quota: AuthorQuota,
+        published: Published | None = None,
+    ) -> Counter[str]:
         """Publish and wait for the acknowledgement.
 
         Returns:
@@ -110,7 +155,7 @@ class Delivery:
         skipped: Counter[str] = Counter()
         for harvest in harvests:
             skipped += harvest.skipped
-            self._send_all(harvest, quota, sent, skipped)
+            self._send_all(harvest, Ledger(quota, published or Published()), sent, skipped)
         self._publisher.flush(self._flush_timeout_s)
         for kind, number in sent.items():
             PUBLISHED.labels(source, kind).inc(number)
@@ -119,21 +164,24 @@ class Delivery:
         return sent + skipped
 
     def _send_all(
-        self, harvest: Harvest, quota: AuthorQuota, sent: Counter[str], skipped: Counter[str]
+        self, harvest: Harvest, ledger: Ledger, sent: Counter[str], skipped: Counter[str]
     ) -> None:
         for solution in harvest.solutions:
-            problem = self._problem_with(solution, quota, self._send_solution)
+            problem = self._problem_with(solution, ledger, self._send_solution)
             _count(problem, "solution", sent, skipped)
         for event in harvest.events:
-            problem = self._problem_with(event, quota, self._send_event)
+            problem = self._problem_with(event, ledger, self._send_event)
             _count(problem, "event", sent, skipped)
         for key in harvest.tombstones:
             self._publisher.publish_bytes(self._topics.solutions, key, None)
+            ledger.published.forget(key)
             sent["tombstone"] += 1
 
-    def _problem_with(self, record: R, quota: AuthorQuota, send: Callable[[R], None]) -> str | None:
+    def _problem_with(self, record: R, ledger: Ledger, send: Callable[[R], None]) -> str | None:
         url, author = _origin(record)
-        if not quota.take(author):
+        if ledger.published.holds(record):
+            return "known"
+        if not ledger.quota.take(author):
             log.info("author over quota", url=url)
             return "author_quota"
         try:
@@ -141,6 +189,7 @@ class Delivery:
         except DeadLetter as problem:
             log.warning("post cannot be published", url=url, reason=str(problem))
             return problem.error_class
+        ledger.published.add(record)
         return None
 
     def _send_event(self, event: ErrorEvent) -> None:
@@ -174,3 +223,15 @@ def _count(problem: str | None, kind: str, sent: Counter[str], skipped: Counter[
 def _origin(record: ErrorEvent | Solution) -> tuple[str, str | None]:
     provenance = record.provenance
     return ("", None) if provenance is None else (provenance.url, provenance.author)
+
+
+def _key(record: ErrorEvent | Solution) -> str:
+    return record.event_id if isinstance(record, ErrorEvent) else f"{_SOLUTION}{record.solution_id}"
+
+
+def _digest(record: ErrorEvent | Solution) -> str:
+    """Of what a new revision of a solution changes; an event's id names its revision."""
+    if isinstance(record, ErrorEvent):
+        return ""
+    told = f"{record.is_accepted}\x1f{record.title}\x1f{record.text}"
+    return hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
