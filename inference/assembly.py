@@ -162,7 +162,7 @@ class Assembly:
         loader = CheckpointLoader(
             open_store(settings.checkpoint_dir),
             Path(settings.trusted_keys_path),
-            LoaderConfig(settings.precision),
+            LoaderConfig(settings.precision, sentence_encoder=settings.sentence_encoder),
         )
         return ModelFollower(self._slot, loader, self._clock, settings.model_name)
 

@@ -36,6 +36,7 @@ from fixstream.trainer.checkpoint import (
 from fixstream.trainer.features import HashedTokenizer, TokenizerConfig
 from fixstream.trainer.model import Distribution, ModelConfig, TrainedModel
 from fixstream.trainer.model import Prediction as ModelPrediction
+from fixstream.trainer.sentences import Sentences
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,8 @@ class LoaderConfig:
     """`auto`, or the name of an Arithmetic."""
     niceness: int = 5
     """How far loading stands back for the threads that serve: 0 not at all, 19 altogether."""
+    sentence_encoder: Path | None = None
+    """The frozen encoder for models that learnt with one; others do without it."""
 
 
 class TorchModel:
@@ -131,12 +134,17 @@ class CheckpointLoader:
             keys: File or folder of the trusted public keys; read again when a key is unknown,
                 because the trainer may make its key after this service has started.
             config: How models are run.
+
+        Raises:
+            Misconfigured: The sentence encoder that was named cannot be used.
         """
         self._store = store
         self._keys = keys
         self._config = config or LoaderConfig()
         self._trusted = TrustedKeys({})
         self._chooser = Chooser(self._config.precision)
+        path = self._config.sentence_encoder
+        self._sentences = Sentences(path) if path else None
 
     def verify(self, update: ModelUpdate) -> None:
         """Checks the signature over every field. Raises UpdateRefused."""
@@ -192,16 +200,33 @@ class CheckpointLoader:
             raise StoreUnavailable(f"the checkpoint cannot be read: {error.strerror}") from error
 
     def _warm(self, artifact: Artifact) -> Choice:
+        config = artifact.manifest.config
+        sentences = self._sentences_of(config.sentence_encoder)
+
         def rebuild() -> TrainedModel:
-            return TrainedModel.from_tensors(
-                artifact.manifest.config, artifact.tokenizer_json, artifact.tensors
-            )
+            model = TrainedModel.from_tensors(config, artifact.tokenizer_json, artifact.tensors)
+            model.read_with(sentences)
+            return model
 
         try:
             model = rebuild()
         except ArtifactRejected as error:
             raise UpdateRefused(Reason.FORMAT, str(error)) from error
         return warmed(model, rebuild, self._chooser)
+
+    def _sentences_of(self, digest: str) -> Sentences | None:
+        """The encoder that a model learnt with; without it, its other paths answer."""
+        held = self._sentences
+        if held is not None and held.digest == digest:
+            return held
+        if digest:
+            log.warning(
+                "the model answers without its sentence path",
+                wanted=digest[:12],
+                held=held.digest[:12] if held else None,
+                setting="FIXSTREAM_INFERENCE_SENTENCE_ENCODER",
+            )
+        return None
 
 
 def warmed(model: TrainedModel, rebuild: Rebuild, chooser: Chooser | None = None) -> Choice:

@@ -89,13 +89,14 @@ class Admission:
         example = waiting.example
         if example.train_after is not None:
             example = replace(example, weight=_WEIGHT_AFTER_QUARANTINE)
-        return learning_example(example, self._learner.tokenizer)
+        return learning_example(example, self._learner.model)
 
     def _is_held_out(self, waiting: WaitingExample, example: LearningExample) -> bool:
         validation = self._learner.validation
-        if not validation.wants(example, waiting.example.event_id):
+        source = waiting.example.source or ""
+        if not validation.wants(example, waiting.example.event_id, source):
             return False
-        validation.add(example)
+        validation.add(example, source)
         return True
 
     def _count(self, num_held_out: int, num_held: int, num_dropped: int, num_released: int) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fixstream.schemas.enums import LabelSource
 from fixstream.schemas.records import Label, TrainingExample
-from fixstream.trainer.features import Encoded, ErrorText, Tokenizer
+from fixstream.trainer.features import Encoded, ErrorText, Reader
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Target
 
@@ -60,7 +60,7 @@ class LearningExample:
         return {head: self.target(head) for head in HEADS}
 
 
-def learning_example(example: TrainingExample, tokenizer: Tokenizer) -> LearningExample:
+def learning_example(example: TrainingExample, tokenizer: Reader) -> LearningExample:
     """Encodes one example of a batch."""
     labels = (example.labels.category, example.labels.domain, example.labels.severity)
     pairs = [
@@ -136,6 +136,21 @@ def to_tensors(examples: Sequence[LearningExample]) -> dict[str, Tensor]:
         "keys": torch.tensor([(e.group, e.solution) for e in examples], dtype=torch.int64).view(
             -1, 2
         ),
+        **_sentences(examples),
+    }
+
+
+def _sentences(examples: Sequence[LearningExample]) -> dict[str, Tensor]:
+    """Embeddings as bytes, one row an example; nothing where no text has one."""
+    sizes = {len(one.encoded.sentence) for one in examples} - {0}
+    if not sizes:
+        return {}
+    rows = [one.encoded.sentence.ljust(max(sizes), b"\0") for one in examples]
+    return {
+        "sentences": torch.frombuffer(bytearray(b"".join(rows)), dtype=torch.uint8).view(
+            len(rows), -1
+        ),
+        "has_sentence": torch.tensor([bool(one.encoded.sentence) for one in examples]),
     }
 
 
@@ -149,6 +164,7 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> list[LearningExample]:
     )
     examples = []
     first = 0
+    sentences = iter(_sentences_of(tensors))
     for length, (domain_id, severity_id), (service, *claims), *known, (group, solution) in rows:
         category, domain, severity = claims
         encoded = Encoded(
@@ -157,6 +173,7 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> list[LearningExample]:
             severity_id,
             service,
             (category, domain, severity),
+            next(sentences, b""),
         )
         classes, weights, claimed = map(tuple, known)
         examples.append(LearningExample(encoded, classes, weights, group, solution, claimed))
@@ -164,3 +181,11 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> list[LearningExample]:
     if first != len(tokens):
         raise ValueError("tokens are left over")
     return examples
+
+
+def _sentences_of(tensors: Mapping[str, Tensor]) -> list[bytes]:
+    if "sentences" not in tensors:
+        return []
+    has = tensors["has_sentence"].tolist()
+    rows = tensors["sentences"].numpy()
+    return [row.tobytes() if is_there else b"" for row, is_there in zip(rows, has, strict=True)]

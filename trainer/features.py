@@ -95,9 +95,19 @@ class Encoded:
     """Hash of the service's name."""
     claims: Claims = NO_CLAIMS
     """What the rules say of the text, without any hint."""
+    sentence: bytes = b""
+    """Its embedding by a frozen sentence encoder, as `sentences` packs it; empty without one."""
 
 
-class Tokenizer(Protocol):
+class Reader(Protocol):
+    """Anything that turns a text into what the paths of a model read."""
+
+    def encode(self, text: ErrorText) -> Encoded:
+        """One text."""
+        ...
+
+
+class Tokenizer(Reader, Protocol):
     """Anything that turns texts into ids below `vocab_size`, and can be written down as JSON."""
 
     @property
@@ -108,10 +118,6 @@ class Tokenizer(Protocol):
     @property
     def max_tokens(self) -> int:
         """Longest sequence that `encode` returns."""
-        ...
-
-    def encode(self, text: ErrorText) -> Encoded:
-        """The ids of one text."""
         ...
 
     def to_json(self) -> str:

@@ -44,6 +44,7 @@ from fixstream.trainer.replay import ReplayBuffer
 from fixstream.trainer.scores import ProgressiveScores
 from fixstream.trainer.step import EncodedPair, StepResult, step_batch, train_step
 from fixstream.trainer.wide import Floats, class_balance, grams
+from fixstream.trainer.sentences import Sentences
 
 _MAX_TOKENS_AT_ONCE = 4096
 SPARSE_PARAMETERS = ("token_embedding.weight",)
@@ -68,6 +69,8 @@ class LearnerConfig:
     drift: DriftConfig = field(default_factory=DriftConfig)
 
 
+    sentences: Sentences | None = field(default=None, compare=False, repr=False)
+    """The frozen encoder that `model` names by its hash."""
 @dataclass(frozen=True, slots=True)
 class Learnt:
     """What one call of `learn` did."""
@@ -92,6 +95,7 @@ class Learner:
         self.validation = ValidationSet(config.validation_size, config.held_out_share)
         self.scores = ProgressiveScores()
         self.quarantine = Quarantine()
+        self.model.read_with(config.sentences)
         self.drift = DriftMonitor(config.drift)
         self.optimizer = self._fresh_optimizer()
         self._num_steps = 0
@@ -130,7 +134,8 @@ class Learner:
         if fresh:
             self._learn_beside_network(fresh, again, result, len(new) - num_released)
             for example in new:
-                self.replay.add(example)
+                # What is replayed teaches the network and the wide path, which read ids alone.
+                self.replay.add(replace(example, encoded=replace(example.encoded, sentence=b"")))
         self._num_steps = step
         return Learnt(step, result, self.optimizer.rate, len(new), len(replayed))
 
@@ -217,13 +222,15 @@ class Learner:
         Raises:
             ArtifactRejected: the state does not fit this learner's configuration.
         """
-        wide_state = {
-            name: tensor for name, tensor in tensors[OPTIMIZER].items() if name.startswith("wide.")
+        beside = {
+            name: tensor
+            for name, tensor in tensors[OPTIMIZER].items()
+            if not name.startswith("network.")
         }
         self.model = TrainedModel.from_tensors(
             self.config.model,
             tokenizer_json,
-            {**tensors[WEIGHTS], **wide_state},
+            {**tensors[WEIGHTS], **beside},
             self.config.precision,
         )
         self.optimizer = self._fresh_optimizer()
@@ -239,6 +246,7 @@ class Learner:
                 self.drift.load_state_tensors(watched)
             self._num_steps = int(side["num_steps"])
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
+        self.model.read_with(self.config.sentences)
             raise ArtifactRejected(f"the training state does not fit: {error}") from error
 
     def start_from(self, artifact: Artifact) -> None:
@@ -263,6 +271,7 @@ class Learner:
         encoded = [cropped(example.encoded, limit) for example in examples]
         batch = step_batch(examples, encoded, self._balance(examples))
         encoded_pairs = [EncodedPair.of(pair, self.tokenizer, limit) for pair in pairs]
+        self.model.read_with(self.config.sentences)
         generator = torch.Generator().manual_seed(_step_seed(self.config.seed, step))
         batch = replace(batch, pairs=encoded_pairs)
         return train_step(

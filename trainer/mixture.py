@@ -24,9 +24,19 @@ from fixstream.trainer.decision import Board
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Floats, Target, softmax
 
-NETWORK = "network"
+NETWORK, SENTENCES = "network", "sentences"
 EXPERTS = ("wide", "memory", "bayes", "rules", "service", NETWORK)
-_FIRST_WEIGHTS = (0.25, 0.25, 0.15, 0.4, 0.1, 0.05)
+WITH_SENTENCES = (*EXPERTS[:-1], SENTENCES, NETWORK)
+"""Where there is a frozen sentence encoder. The network stands last in both."""
+_FIRST_WEIGHTS = {
+    "wide": 0.25,
+    "memory": 0.25,
+    "bayes": 0.15,
+    "rules": 0.4,
+    "service": 0.1,
+    SENTENCES: 0.2,
+    NETWORK: 0.05,
+}
 """The rules and the quick learners lead until the network has earned more."""
 _RATE = 0.05
 _TEMPERATURE_RATE = 0.005
@@ -43,7 +53,8 @@ class HeadMixture:
     """The mixture of one head."""
 
     def __init__(self, state: Mapping[str, NDArray[np.generic]], num_classes: int) -> None:
-        for name, expected in _shapes(num_classes).items():
+        self._experts = _experts(state["weights"])
+        for name, expected in _shapes(num_classes, self._experts).items():
             if state[name].shape != expected:
                 raise ValueError(f"mixture {name} is {state[name].shape}, wanted {expected}")
         self._weights: Floats = np.array(state["weights"], dtype=np.float32)  # [E]
@@ -54,19 +65,20 @@ class HeadMixture:
         self._board = Board(np.array(state["board"], dtype=np.float32))  # [4, K]
 
     @classmethod
-    def fresh(cls, num_classes: int) -> HeadMixture:
-        """A mixture that has seen nothing."""
+    def fresh(cls, num_classes: int, experts: Sequence[str] = EXPERTS) -> HeadMixture:
+        """A mixture that has seen nothing; `experts` is `EXPERTS` or `WITH_SENTENCES`."""
+        shapes = _shapes(num_classes, experts)
         state: dict[str, NDArray[np.generic]] = {
-            name: np.zeros(shape, np.float32) for name, shape in _shapes(num_classes).items()
+            name: np.zeros(shape, np.float32) for name, shape in shapes.items()
         }
-        state["weights"] = np.array(_FIRST_WEIGHTS, np.float32)
-        state["squares"] = np.ones(len(EXPERTS), np.float32)
+        state["weights"] = np.array([_FIRST_WEIGHTS[expert] for expert in experts], np.float32)
+        state["squares"] = np.ones(len(experts), np.float32)
         return cls(state, num_classes)
 
     @property
     def weights(self) -> dict[str, float]:
         """What each expert has earned."""
-        return {expert: float(self._weights[index]) for index, expert in enumerate(EXPERTS)}
+        return {expert: float(self._weights[index]) for index, expert in enumerate(self._experts)}
 
     @property
     def temperature(self) -> float:
@@ -101,7 +113,7 @@ class HeadMixture:
 
     def probabilities(self, logits: Mapping[str, Floats]) -> Floats:
         """[B, K] from each expert's [B, K]; an expert that is absent has no say."""
-        present, logs = _logs(logits)
+        present, logs = _logs(self._experts, logits)
         mixed = np.tensordot(self._weights[present], logs, axes=1)
         return softmax(np.asarray(mixed / self.temperature, np.float32))
 
@@ -113,7 +125,7 @@ class HeadMixture:
 
     def learn(self, logits: Mapping[str, Floats], targets: Sequence[Target]) -> None:
         """One small step per text, in order; what a rule claimed is counted only."""
-        present, logs = _logs(logits)  # [E], [E, B, K]
+        present, logs = _logs(self._experts, logits)  # [E], [E, B, K]
         for row, target in enumerate(targets):
             if target.weight <= 0.0:
                 continue
@@ -132,7 +144,7 @@ class HeadMixture:
         answer = int(self.choices(shares[None])[0])
         self._board.add(shares, answer, target.index)
         self._learn_temperature(mixed, target)
-        if EXPERTS.index(NETWORK) in present:
+        if len(self._experts) - 1 in present:
             self._learn_gain(weights[:-1] @ logs[:-1], shares, target)
         error = softmax(mixed)
         error[target.index] -= 1.0
@@ -161,9 +173,11 @@ class Mixture:
         self.heads = dict(heads)
 
     @classmethod
-    def fresh(cls) -> Mixture:
-        """A mixture that has seen nothing."""
-        return cls({head: HeadMixture.fresh(len(classes)) for head, classes in HEADS.items()})
+    def fresh(cls, experts: Sequence[str] = EXPERTS) -> Mixture:
+        """A mixture that has seen nothing; `experts` is `EXPERTS` or `WITH_SENTENCES`."""
+        return cls(
+            {head: HeadMixture.fresh(len(classes), experts) for head, classes in HEADS.items()}
+        )
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Mixture:
@@ -171,11 +185,16 @@ class Mixture:
         return cls(
             {
                 head: HeadMixture(
-                    {name: arrays[f"{head}.{name}"] for name in _shapes(0)}, len(classes)
+                    {name: arrays[f"{head}.{name}"] for name in _shapes(0, ())}, len(classes)
                 )
                 for head, classes in HEADS.items()
             }
         )
+
+    @property
+    def has_sentences(self) -> bool:
+        """Whether there is a weight for a frozen sentence encoder."""
+        return all(SENTENCES in mixture.weights for mixture in self.heads.values())
 
     @property
     def network_gain(self) -> float:
@@ -191,10 +210,14 @@ class Mixture:
         }
 
 
-def _shapes(num_classes: int) -> dict[str, tuple[int, ...]]:
+def _experts(weights: NDArray[np.generic]) -> tuple[str, ...]:
+    return WITH_SENTENCES if weights.shape == (len(WITH_SENTENCES),) else EXPERTS
+
+
+def _shapes(num_classes: int, experts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     return {
-        "weights": (len(EXPERTS),),
-        "squares": (len(EXPERTS),),
+        "weights": (len(experts),),
+        "squares": (len(experts),),
         "log_temperature": (1,),
         "counts": (num_classes,),
         "gain": (1,),
@@ -202,10 +225,10 @@ def _shapes(num_classes: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _logs(logits: Mapping[str, Floats]) -> tuple[list[int], Floats]:
+def _logs(experts: Sequence[str], logits: Mapping[str, Floats]) -> tuple[list[int], Floats]:
     """Which experts are there, and their log probabilities [E, B, K]."""
-    present = [index for index, expert in enumerate(EXPERTS) if expert in logits]
-    return present, np.stack([_log_probabilities(logits[EXPERTS[index]]) for index in present])
+    present = [index for index, expert in enumerate(experts) if expert in logits]
+    return present, np.stack([_log_probabilities(logits[experts[index]]) for index in present])
 
 
 def _log_probabilities(logits: Floats) -> Floats:

@@ -7,7 +7,7 @@ read-only and safe to share between threads; it does not train, load files or ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,9 +25,16 @@ from fixstream.trainer.features import (
     cropped,
 )
 from fixstream.trainer.lexical_paths import LexicalPaths
-from fixstream.trainer.mixture import IDLE_GAIN, NETWORK, Mixture
+from fixstream.trainer.mixture import (
+    EXPERTS,
+    IDLE_GAIN,
+    NETWORK,
+    WITH_SENTENCES,
+    Mixture,
+)
 from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
 from fixstream.trainer.precision import Precision
+from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.wide import Floats
 
 __all__ = [
@@ -79,6 +86,8 @@ class TrainedModel:
         mixture: Mixture,
         precision: Precision = Precision.FLOAT32,
     ) -> None:
+        self.sentences: Sentences | None = None
+        """The frozen encoder of the sentence path; without it, that path has no say."""
         self.tokenizer = tokenizer
         self.network = network
         self.paths = paths
@@ -92,8 +101,8 @@ class TrainedModel:
         return cls(
             tokenizer,
             ErrorLearningModel.initialised(config, seed),
-            LexicalPaths.fresh(config.wide_buckets, config.memory_places),
-            Mixture.fresh(),
+            LexicalPaths.fresh(config.wide_buckets, config.memory_places, config.sentence_width),
+            Mixture.fresh(WITH_SENTENCES if config.sentence_width else EXPERTS),
         )
 
     @classmethod
@@ -140,8 +149,10 @@ class TrainedModel:
             )
         except (KeyError, ValueError, RuntimeError) as error:
             raise ArtifactRejected(f"weights.safetensors does not fit: {error}") from error
-        if paths.size != (config.wide_buckets, config.memory_places):
-            raise ArtifactRejected("the wide path or the memory is of another size")
+        if paths.size != (config.wide_buckets, config.memory_places, config.sentence_width):
+            raise ArtifactRejected("a path beside the network is of another size")
+        if mixture.has_sentences != bool(config.sentence_width):
+            raise ArtifactRejected("the mixture is not of the model's paths")
         return cls(tokenizer, network, paths, mixture, precision)
 
     def check_prediction(self) -> None:
@@ -160,6 +171,7 @@ class TrainedModel:
         A network that has earned next to nothing is not run, and its embeddings are zeros.
         """
         light = TrainedModel(self.tokenizer, self.network, self.paths, self.mixture, self.precision)
+        light.sentences = self.sentences
         light._is_network_idle = self.mixture.network_gain < IDLE_GAIN
         return light
 
@@ -170,16 +182,37 @@ class TrainedModel:
         beside = {**self.paths.state(), **mixture}
         return {**parts, **{name: torch.from_numpy(array) for name, array in beside.items()}}
 
+    @property
+    def sentence_encoder(self) -> str:
+        """Hash of the encoder that the sentence path learnt with; empty without such a path."""
+        return self.network.config.sentence_encoder
+
+    def read_with(self, sentences: Sentences | None) -> None:
+        """Takes the frozen encoder of the sentence path, or None to go without that path.
+
+        Raises:
+            ArtifactRejected: the model learnt with another encoder, or with none.
+        """
+        if sentences is not None and sentences.digest != self.sentence_encoder:
+            learnt = self.sentence_encoder[:12] or "none"
+            raise ArtifactRejected(
+                f"the sentence encoder is {sentences.digest[:12]}, the model learnt with {learnt}"
+            )
+        self.sentences = sentences
+
     def encode(self, text: ErrorText) -> Encoded:
-        """The ids of a text, as `predict_encoded` takes them."""
-        return self.tokenizer.encode(text)
+        """A text as `predict_encoded` takes it: its ids, and its embedding where there is one."""
+        encoded = self.tokenizer.encode(text)
+        if self.sentences is None:
+            return encoded
+        return replace(encoded, sentence=self.sentences.read(text))
 
     def predict(self, texts: Sequence[ErrorText]) -> list[Prediction]:
         """One prediction a text, in order; an empty sequence gives an empty list."""
-        return self.predict_encoded([self.tokenizer.encode(text) for text in texts])
+        return self.predict_encoded([self.encode(text) for text in texts])
 
     def predict_encoded(self, encoded: Sequence[Encoded]) -> list[Prediction]:
-        """As `predict`, for texts that were encoded with this model's tokenizer."""
+        """As `predict`, for texts that were encoded by this model."""
         if not encoded:
             return []
         mixed, embeddings = self._run(encoded)

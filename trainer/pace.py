@@ -15,8 +15,9 @@ from dataclasses import dataclass
 class PaceConfig:
     """When the network rests."""
 
-    first_blocks: int = 48
-    """So many blocks are trained on in any case."""
+    first_blocks: int = 24
+    """So many blocks are trained on in any case: by then its gain is an average over enough labels
+    to go by, and a longer start was never earned back."""
     good_gain: float = 0.01
     """From this fall of the log loss on, in nats, every block is trained on."""
     fair_gain: float = 0.002

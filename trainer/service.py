@@ -46,6 +46,7 @@ from fixstream.trainer.rollback import (
 )
 from fixstream.trainer.settings import LearningSettings, TrainerSettings
 from fixstream.trainer.success import Fall
+from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.training import LoopConfig, TrainingLoop
 from fixstream.trainer.update_log import Superseded, UpdateLog
 from fixstream.trainer.update_watch import UpdateWatch
@@ -285,11 +286,11 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
     """The learner's configuration, with the number format that is faster here.
 
     Raises:
-        Misconfigured: the sizes do not fit together.
+        Misconfigured: the sizes do not fit together, or there is no such sentence encoder.
     """
     try:
         model, tokenizer = (
-            learning.model_size(settings.wide_buckets, settings.memory_places),
+            learning.model_size(settings.wide_buckets, settings.memory_places, sentences),
             learning.tokenizer_config(),
         )
     except ValueError as error:
@@ -305,6 +306,7 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         held_out_share=settings.held_out_share,
         promotion_margin=settings.promotion_margin,
         seed=settings.seed,
+    sentences = Sentences(settings.sentence_encoder) if settings.sentence_encoder else None
         precision=measure_precision(),
     )
 
@@ -324,6 +326,7 @@ def loop_config(settings: TrainerSettings, learning: LearningSettings) -> LoopCo
 def signing_key_path(settings: TrainerSettings, learning: LearningSettings) -> Path:
     """Where the private key lies; raises Misconfigured where a remote store leaves that open."""
     if settings.signing_key is not None:
+        sentences=sentences,
         return settings.signing_key
     return keys_beside(learning.checkpoint_dir, "FIXSTREAM_TRAINER_SIGNING_KEY") / "signing.pem"
 

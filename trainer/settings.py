@@ -11,6 +11,7 @@ from fixstream.runtime.settings import ServiceSettings
 from fixstream.trainer.features import TokenizerConfig
 from fixstream.trainer.network import ModelConfig
 from fixstream.trainer.optimizer import OptimizerConfig
+from fixstream.trainer.sentences import Sentences
 
 
 class LearningSettings(ServiceSettings):
@@ -37,7 +38,12 @@ class LearningSettings(ServiceSettings):
     max_sequence_length: int = Field(default=512, ge=16)
     """Tokens of the longest text; of a longer one the head and the tail are read."""
 
-    def model_size(self, wide_buckets: int = 2**18, memory_places: int = 4096) -> ModelConfig:
+    def model_size(
+        self,
+        wide_buckets: int = 2**18,
+        memory_places: int = 4096,
+        sentences: Sentences | None = None,
+    ) -> ModelConfig:
         """The model's size; raises ValueError where the sizes do not fit together."""
         return ModelConfig(
             vocab_size=self.vocab_size,
@@ -49,6 +55,8 @@ class LearningSettings(ServiceSettings):
             max_sequence_length=self.max_sequence_length,
             wide_buckets=wide_buckets,
             memory_places=memory_places,
+            sentence_encoder=sentences.digest if sentences else "",
+            sentence_width=sentences.width if sentences else 0,
         )
 
     def tokenizer_config(self) -> TokenizerConfig:
@@ -75,6 +83,8 @@ class TrainerSettings(ServiceSettings):
     """How far the trainer stands back for other processes on a shared machine."""
     wide_buckets: int = Field(default=2**18, ge=256, le=2**24)
     """Hash buckets of the wide n-gram path."""
+    sentence_encoder: Path | None = None
+    """Folder of a sentence-transformers model whose frozen embeddings one path reads; none."""
     memory_places: int = Field(default=4096, ge=0, le=100_000)
     """Recent examples that the memory path compares with; each prediction looks at all of them."""
     replay_share: float = Field(default=0.5, ge=0.0, lt=1.0)

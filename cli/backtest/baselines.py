@@ -1,30 +1,31 @@
-"""What the system is compared with in the same pass, on the same scrubbed texts.
+"""What the labels are compared with in the same pass, on the same scrubbed texts.
 
-Linear models on hashed TF-IDF n-grams that learn online, by scikit-learn, and plain BM25. They see
-every label as early as the system does, and nothing more.
+Linear models by scikit-learn that learn online: on hashed TF-IDF n-grams, and on the embeddings
+of a frozen sentence encoder where there is one. They see every label as early as the system does,
+and nothing more.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fixstream.inference.lexical import LexicalIndex
 from fixstream.schemas.errors import Misconfigured
-from fixstream.schemas.records import PUBLIC, ErrorEvent
+from fixstream.schemas.records import ErrorEvent
+from fixstream.trainer.features import ErrorText
 from fixstream.trainer.network import HEADS
+from fixstream.trainer.sentences import Sentences, values_of
 
-LINEAR, BALANCED, BM25 = "tfidf_linear", "tfidf_linear_balanced", "bm25"
+LINEAR, BALANCED, SENTENCE_LINEAR = "tfidf_linear", "tfidf_linear_balanced", "sentence_linear"
 _NUM_FEATURES = 2**16
 _ALPHA = 1e-5
+_SENTENCE_ALPHA = 1e-4
 _BALANCE_CAP = 10.0
 Guess = tuple[str, float]
 """A class and its probability."""
-_WORD = re.compile(r"\w+")
 
 
 def full_text(event: ErrorEvent) -> str:
@@ -71,13 +72,18 @@ class HashedTfidf:
 class LinearBaseline:
     """One linear classifier a head: each class against all others, by stochastic descent."""
 
-    def __init__(self, *, is_balanced: bool) -> None:
-        """Starts untrained; `is_balanced` weighs rare classes up to their fair share."""
+    def __init__(self, *, is_balanced: bool, alpha: float = _ALPHA) -> None:
+        """Starts untrained.
+
+        Args:
+            is_balanced: weigh rare classes up to their fair share.
+            alpha: how strongly weights are held near zero.
+        """
         from sklearn.linear_model import SGDClassifier
 
         self._is_balanced = is_balanced
         self._models = {
-            head: SGDClassifier(loss="log_loss", alpha=_ALPHA, random_state=0) for head in HEADS
+            head: SGDClassifier(loss="log_loss", alpha=alpha, random_state=0) for head in HEADS
         }
         self._seen: dict[str, Counter[str]] = {head: Counter() for head in HEADS}
 
@@ -118,54 +124,38 @@ class LinearBaseline:
 
 
 class LinearBaselines:
-    """Both linear baselines over one set of features."""
+    """All linear baselines; those on n-grams share one set of features."""
 
-    def __init__(self) -> None:
-        """Starts untrained. Raises Misconfigured as `HashedTfidf`."""
+    def __init__(self, sentences: Sentences | None = None) -> None:
+        """Starts untrained; with an encoder there is one on its embeddings as well.
+
+        Raises:
+            Misconfigured: as `HashedTfidf`.
+        """
         self._features = HashedTfidf()
+        self._sentences = sentences
         self._models = {
             LINEAR: LinearBaseline(is_balanced=False),
             BALANCED: LinearBaseline(is_balanced=True),
         }
-        self._rows: Any = None
+        if sentences is not None:
+            self._models[SENTENCE_LINEAR] = LinearBaseline(is_balanced=False, alpha=_SENTENCE_ALPHA)
+        self._rows: dict[str, Any] = {}
 
     def predict(self, events: Sequence[ErrorEvent]) -> dict[str, dict[str, list[Guess]]]:
         """By baseline and head, class and probability of each error."""
-        self._rows = self._features.rows([full_text(event) for event in events])
+        rows = self._features.rows([full_text(event) for event in events])
+        self._rows = {LINEAR: rows, BALANCED: rows}
+        if self._sentences is not None:
+            read = [self._sentences.read(ErrorText.from_event(event)) for event in events]
+            self._rows[SENTENCE_LINEAR] = np.stack([values_of(one) for one in read])
         return {
-            name: {head: model.predict(head, self._rows) for head in HEADS}
+            name: {head: model.predict(head, self._rows[name]) for head in HEADS}
             for name, model in self._models.items()
         }
 
     def learn(self, labels: Sequence[Mapping[str, str]]) -> None:
         """Shows the labels of the errors that were predicted last."""
-        for model in self._models.values():
-            model.learn(self._rows, labels)
-        self._features.learn(self._rows)
-
-
-class Bm25Baseline:
-    """BM25 over whole texts, every word alike: what a search engine does out of the box."""
-
-    def __init__(self) -> None:
-        """Starts empty."""
-        self._index = LexicalIndex()
-
-    def add(self, event: ErrorEvent) -> None:
-        """Makes an error findable."""
-        text = " ".join(_WORD.findall(full_text(event).lower()))
-        self._index.put(event.event_id, text, (), PUBLIC)
-
-    def remove(self, event_id: str) -> None:
-        """Forgets an error."""
-        self._index.remove(event_id)
-
-    def search(self, event: ErrorEvent, limit: int) -> list[str]:
-        """Ids of the best `limit` errors, best first."""
-        self._index.commit()
-        words = dict.fromkeys(_WORD.findall(full_text(event).lower()), 1.0)
-        return self._index.search(words, (), None, limit)
-
-    def close(self) -> None:
-        """Ends the index's threads."""
-        self._index.close()
+        for name, model in self._models.items():
+            model.learn(self._rows[name], labels)
+        self._features.learn(self._rows[LINEAR])

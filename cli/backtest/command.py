@@ -37,6 +37,10 @@ def backtest(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many lines, for a quick look.")
     ] = None,
+    sentence_encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a sentence-transformers model, as one path and a baseline."),
+    ] = None,
 ) -> None:
     """Replay a history of errors: predict each one before its labels are shown, then learn it.
 
@@ -45,36 +49,38 @@ def backtest(
     """
     _check_writable(report)
     with tempfile.TemporaryDirectory(prefix="fixstream-backtest-") as folder:
-        result = _run(file, limit, Path(folder))
+        result = _run(file, limit, _config(Path(folder), sentence_encoder))
     if not result["records"]:
         raise Misconfigured(f"{file} holds no record that can be used")
     _write(result, report)
 
 
-def _run(file: Path, limit: int | None, folder: Path) -> dict[str, Any]:
-    from fixstream.cli.backtest.baselines import Bm25Baseline, LinearBaselines
+def _run(file: Path, limit: int | None, config: SystemConfig) -> dict[str, Any]:
+    from fixstream.cli.backtest.baselines import LinearBaselines
     from fixstream.cli.backtest.duplicates import EarlierErrors
     from fixstream.cli.backtest.replaying import Backtest
+    from fixstream.cli.backtest.searches import SearchBaselines
     from fixstream.cli.learning_system import ContinuousLearningSystem
     from fixstream.producers.history import read_history
     from fixstream.runtime.clock import SystemClock
 
-    linear = LinearBaselines()
+    linear = LinearBaselines(config.learner.sentences)
     records = read_history(file, undated_as=SystemClock().now())
     first = next(records, None)  # So that a missing file is told before a model is made.
     if first is None:
         raise Misconfigured(f"{file} holds no line")
     with ExitStack() as stack:
-        system = stack.enter_context(ContinuousLearningSystem(_config(folder)))
-        earlier, bm25 = EarlierErrors(system.learner), Bm25Baseline()
+        system = stack.enter_context(ContinuousLearningSystem(config))
+        earlier = EarlierErrors(system.learner)
         stack.callback(earlier.close)
-        stack.callback(bm25.close)
+        plain = SearchBaselines(config.learner.sentences)
+        stack.callback(plain.close)
         on_progress = stack.enter_context(_progress(file.name))
         lines = islice(chain((first,), records), limit)
-        return Backtest(system, earlier, linear, bm25).run(lines, on_progress, _BadLines())
+        return Backtest(system, earlier, linear, plain).run(lines, on_progress, _BadLines())
 
 
-def _config(folder: Path) -> SystemConfig:
+def _config(folder: Path, sentence_encoder: Path | None = None) -> SystemConfig:
     """As the services are set, but with nothing kept beyond the run."""
     import torch
 
@@ -85,6 +91,8 @@ def _config(folder: Path) -> SystemConfig:
     from fixstream.trainer.settings import LearningSettings, TrainerSettings
 
     trainer = load_settings(TrainerSettings)
+    if sentence_encoder is not None:
+        trainer = trainer.model_copy(update={"sentence_encoder": sentence_encoder})
     if trainer.num_threads:
         torch.set_num_threads(trainer.num_threads)
     config = SystemConfig.from_settings(

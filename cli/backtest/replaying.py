@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from fixstream.cli.backtest.baselines import BM25, Bm25Baseline, LinearBaselines
+from fixstream.cli.backtest.baselines import LinearBaselines
 from fixstream.cli.backtest.duplicates import NUM_CANDIDATES, EarlierErrors
 from fixstream.cli.backtest.report import (
     BM25_FIELDS,
@@ -32,6 +32,7 @@ from fixstream.cli.backtest.report import (
     report,
 )
 from fixstream.cli.backtest.scoring import Scores
+from fixstream.cli.backtest.searches import SearchBaselines
 from fixstream.cli.learning_system import Answer, ContinuousLearningSystem
 from fixstream.producers.history import CATEGORY_HINT, HistoryRecord
 from fixstream.producers.json_lines import BadLine
@@ -67,14 +68,14 @@ class Backtest:
         system: ContinuousLearningSystem,
         earlier: EarlierErrors,
         linear: LinearBaselines,
-        bm25: Bm25Baseline,
+        searches: SearchBaselines,
         warm_up: int = WARM_UP,
     ) -> None:
         """Stores its collaborators; `warm_up` labelled records are learnt before scores count."""
         self._system = system
         self._earlier = earlier
         self._linear = linear
-        self._bm25 = bm25
+        self._searches = searches
         self._scores = Scores(warm_up)
         self._waiting: list[_Resolved] = []
         self._num_records = self._num_bad = self._num_unknown = 0
@@ -170,17 +171,18 @@ class Backtest:
         if record.duplicate_of is not None:
             self._score_duplicate(record.duplicate_of, answer)
         forgotten = self._earlier.add(answer)
-        self._bm25.add(answer.triage.event)
+        self._searches.add(answer.triage.event)
         if forgotten is not None:
-            self._bm25.remove(forgotten)
+            self._searches.remove(forgotten)
 
     def _score_duplicate(self, original: str, answer: Answer) -> None:
         if original not in self._earlier:
             self._num_unknown += 1
             return
         found = self._earlier.search(answer)
-        plain = self._bm25.search(answer.triage.event, NUM_CANDIDATES)
-        for who, places in ((OURS, found.hybrid), (BM25_FIELDS, found.by_words), (BM25, plain)):
+        event, by_fields = answer.triage.event, found.by_words
+        plain = self._searches.search(event, by_fields, NUM_CANDIDATES)
+        for who, places in {OURS: found.hybrid, BM25_FIELDS: by_fields, **plain}.items():
             self._scores.rank(who, DUPLICATES, _place(original, places))
         self._earlier.confirm(found, original)
 

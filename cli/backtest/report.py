@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fixstream.cli.backtest.baselines import BALANCED, BM25, LINEAR
+from fixstream.cli.backtest.baselines import BALANCED, LINEAR, SENTENCE_LINEAR
 from fixstream.cli.backtest.scoring import Scores
+from fixstream.cli.backtest.searches import BM25, FUSED, SENTENCES
 from fixstream.trainer.checkpoint import Counts
 from fixstream.trainer.learner import LearnerConfig
 
@@ -39,7 +40,9 @@ class Facts:
 def report(scores: Scores, facts: Facts) -> dict[str, Any]:
     """The whole report, ready for JSON."""
     board, model = scores.board, facts.config.model
-    searches = {name: board.of_ranks(name, DUPLICATES) for name in (BM25, BM25_FIELDS)}
+    is_read = bool(model.sentence_encoder)
+    linear = (LINEAR, BALANCED, *((SENTENCE_LINEAR,) if is_read else ()))
+    searching = (BM25, BM25_FIELDS, *((SENTENCES, FUSED) if is_read else ()))
     return {
         "records": facts.num_records,
         "bad_lines": facts.num_bad_lines,
@@ -54,8 +57,8 @@ def report(scores: Scores, facts: Facts) -> dict[str, Any]:
         },
         FIXES: board.of_ranks(OURS, FIXES),
         "baselines": {
-            **{name: board.of_labels(name, HEADS) for name in (LINEAR, BALANCED)},
-            **searches,
+            **{name: board.of_labels(name, HEADS) for name in linear},
+            **{name: board.of_ranks(name, DUPLICATES) for name in searching},
         },
         "parts": {name: board.of_labels(name, HEADS) for name in (MODEL, WIDE, RULES)},
         "model": {
@@ -64,6 +67,7 @@ def report(scores: Scores, facts: Facts) -> dict[str, Any]:
             "hidden_dim": model.hidden_dim,
             "num_heads": model.num_heads,
             "num_layers": model.num_layers,
+            "sentence_encoder": model.sentence_encoder or None,
             "precision": facts.config.precision.value,
             "batch_size": facts.config.batch_size,
             "steps": facts.counts.steps,
@@ -84,7 +88,9 @@ def lines(result: dict[str, Any]) -> list[str]:
     for head in HEADS:
         if result[head]["n"]:
             rivals = ", ".join(
-                f"{name} {baselines[name][head]['macro_f1']}" for name in (LINEAR, BALANCED)
+                f"{name} {baselines[name][head]['macro_f1']}"
+                for name in (LINEAR, BALANCED, SENTENCE_LINEAR)
+                if name in baselines
             )
             told.append(
                 f"{head}: macro-F1 {result[head]['macro_f1']} ({rivals}),"
@@ -95,7 +101,8 @@ def lines(result: dict[str, Any]) -> list[str]:
     if found["n"]:
         rivals = ", ".join(
             f"{name} {baselines[name]['recall_at_10']} / {baselines[name]['mrr']}"
-            for name in (BM25, BM25_FIELDS)
+            for name in (BM25, BM25_FIELDS, SENTENCES, FUSED)
+            if name in baselines
         )
         told.append(
             f"duplicates: recall@10 {found['recall_at_10']}, MRR {found['mrr']} ({rivals}),"

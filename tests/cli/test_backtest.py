@@ -15,9 +15,10 @@ import torch
 from typer.testing import CliRunner, Result
 
 from fixstream.cli.backtest import duplicates
-from fixstream.cli.backtest.baselines import Bm25Baseline, LinearBaselines
+from fixstream.cli.backtest.baselines import LinearBaselines
 from fixstream.cli.backtest.duplicates import EarlierErrors
 from fixstream.cli.backtest.replaying import Backtest, blinded
+from fixstream.cli.backtest.searches import SearchBaselines
 from fixstream.cli.learning_system import ContinuousLearningSystem
 from fixstream.cli.main import app
 from fixstream.producers.history import HistoryRecord, record_from
@@ -48,10 +49,10 @@ def replay(folder: Path, lines: list[dict[str, Any]], warm_up: int = WARM_UP) ->
     ]
     with ExitStack() as stack:
         system = stack.enter_context(ContinuousLearningSystem(tiny_system(folder)))
-        earlier, bm25 = EarlierErrors(system.learner), Bm25Baseline()
+        earlier, searches = EarlierErrors(system.learner), SearchBaselines()
         stack.callback(earlier.close)
-        stack.callback(bm25.close)
-        return Backtest(system, earlier, LinearBaselines(), bm25, warm_up).run(records)
+        stack.callback(searches.close)
+        return Backtest(system, earlier, LinearBaselines(), searches, warm_up).run(records)
 
 
 @pytest.fixture(scope="module")
