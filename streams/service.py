@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 from confluent_kafka import Producer
@@ -152,7 +153,8 @@ async def _watch(parts: _Parts, stop: StopSignal) -> None:
     while not stop.is_set():
         parts.worker.close_aged()
         if num_ticks % _OBSERVE_EVERY_TICKS == 0:
-            _observe(parts)
+            observe(parts.worker, parts.intake, parts.metrics, parts.progress)
+            parts.metrics.in_flight.set(parts.outbox.num_waiting)
         reason = parts.intake.crash_reason()
         if reason is not None:
             raise reason if isinstance(reason, FixstreamError) else _stopped_by(reason)
@@ -178,17 +180,27 @@ def _stopped_by(reason: Exception) -> FixstreamError:
     return FixstreamError(f"the processor cannot go on: {type(reason).__name__}: {reason}")
 
 
-def _observe(parts: _Parts) -> None:
-    positions = parts.worker.positions()
-    parts.progress.observe(positions, parts.worker.start_offsets() | parts.intake.committed())
-    parts.metrics.groups.set(parts.worker.num_groups())
-    parts.metrics.in_flight.set(parts.outbox.num_waiting)
-    for partition, end in parts.intake.end_offsets().items():
+class Offsets(Protocol):
+    """What knows the offsets of our partitions; the intake is the real one."""
+
+    def committed(self) -> dict[int, int]:
+        """The offsets that were committed since the start, by partition."""
+
+    def end_offsets(self) -> dict[int, int]:
+        """The ends of the partitions as the last fetch saw them."""
+
+
+def observe(worker: Worker, offsets: Offsets, metrics: StreamsMetrics, progress: Progress) -> None:
+    """Tells the metrics and the health check where each partition of ours stands."""
+    positions = worker.positions()
+    progress.observe(positions, worker.start_offsets() | offsets.committed())
+    metrics.groups.set(worker.num_groups())
+    for partition, end in offsets.end_offsets().items():
         if partition in positions and end is not None:
             lag = max(0, end - positions[partition])
-            parts.metrics.lag_events.labels(str(partition)).set(lag)
+            metrics.lag_events.labels(str(partition)).set(lag)
             if lag == 0:
-                parts.metrics.lag_seconds.labels(str(partition)).set(0)
+                metrics.lag_seconds.labels(str(partition)).set(0)
 
 
 def _ready_producer(settings: StreamsSettings, kafka: KafkaSettings) -> Producer:

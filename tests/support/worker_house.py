@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaError
 from prometheus_client import CollectorRegistry
 
-from fixstream.runtime.clock import SystemClock
+from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.schemas.codec import Codec, decode
 from fixstream.schemas.records import TrainingBatch
@@ -116,11 +116,13 @@ class House:
 def house(
     process: Callable[[RawMessage], Outcome] = PROCESSOR.process,
     limits: OutboxLimits | None = None,
+    metrics: StreamsMetrics | None = None,
+    clock: Clock | None = None,
     **settings: Any,
 ) -> House:
     producer, group, partition = HeldProducer(), Group(), Partition()
-    metrics = StreamsMetrics(CollectorRegistry())
-    clock = SystemClock()
+    metrics = metrics or StreamsMetrics(CollectorRegistry())
+    clock = clock or SystemClock()
     outbox = Outbox(producer, Codec(), KAFKA, clock, limits or OutboxLimits(), metrics)
     chosen = StreamsSettings(**({"window_size": 4, "window_max_age_s": 1e6} | settings))
     worker = Worker(chosen, process, partition, outbox, clock, metrics)
