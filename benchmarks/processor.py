@@ -5,7 +5,13 @@ the same run: the same pure functions in a bare confluent-kafka loop, and in Qui
 `FIXSTREAM_BENCH_QUIX_PYTHON` names a Python that has it. The rate is taken from the timestamps of
 the triaged records, so start-up does not count; all of them must be there.
 
-    python benchmarks/processor.py [--events 20000] [--history FILE] [--workers]
+Two workers on two partitions get twice the events. They and the one worker are compared by the
+middle half of their records, for two workers do not start at the same moment. The broker and both
+need processors: on a machine with two cores the broker takes its share from them.
+
+At last it says what each step costs, without a broker.
+
+    python benchmarks/processor.py [--events 10000] [--rounds 2] [--history FILE]
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from pathlib import Path
 import psutil
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from processor_loops import corpus
+from processor_loops import corpus, parts
 from reporting import keep
 
 from fixstream.runtime.broker import BrokerSettings, EmbeddedBroker
@@ -49,12 +55,26 @@ class Contender:
 
     name: str
     argv: Sequence[str]
+    num_workers: int = 1
+    """Each has a partition of its own, with all the events."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one contender did."""
+
+    rate: float
+    """Events a second, without the start-up."""
+    middle_rate: float
+    """The same of the middle half of the records alone."""
+    cpu_us: float
+    """Processor time an event in microseconds, all processes and threads, without the start-up."""
 
 
 def main() -> int:
     """Runs every contender on every mix, prints and keeps the figures."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--events", type=int, default=20_000)
+    options.add_argument("--events", type=int, default=10_000)
     options.add_argument("--rounds", type=int, default=2)
     options.add_argument("--history", type=Path, default=HISTORY)
     given = options.parse_args()
@@ -73,14 +93,22 @@ def main() -> int:
         for name, mix in mixes.items():
             events = corpus.take(mix(given.history), given.events)
             figures[name] = measure(broker.bootstrap_servers, name, events, given.rounds)
-    keep("processor", {"events": given.events, "events_per_second": figures})
+    cost = parts.costs(corpus.take(corpus.unseen(given.history), given.events // 2))
+    for step, cpu_us in cost.items():
+        print(f"{step:>28}: {cpu_us:6.1f} us")
+    keep(
+        "processor",
+        {"events": given.events, "events_per_second": figures, "cpu_us_of_steps": cost},
+    )
     return 0
 
 
 def contenders(num_events: int) -> list[Contender]:
     """The worker and the yardsticks that can run here."""
+    worker = [sys.executable, "-m", "fixstream.streams"]
     found = [
-        Contender("fixstream_worker", [sys.executable, "-m", "fixstream.streams"]),
+        Contender("fixstream_worker", worker),
+        Contender("two_workers", worker, num_workers=2),
         Contender("bare_loop", [sys.executable, str(LOOPS / "bare.py"), str(num_events)]),
     ]
     quix = os.environ.get("FIXSTREAM_BENCH_QUIX_PYTHON")
@@ -93,40 +121,38 @@ def contenders(num_events: int) -> list[Contender]:
 
 def measure(servers: str, mix: str, events: list[ErrorEvent], num_rounds: int) -> dict[str, float]:
     """Events a second of each contender (the median of the rounds), and the worker's ratios."""
-    rates: dict[str, list[float]] = {}
-    costs: dict[str, list[float]] = {}
+    runs: dict[str, list[Run]] = {}
     for round_number in range(num_rounds):
         for contender in contenders(len(events)):
             prefix = f"bench.{mix}.{contender.name}.{round_number}."
             kafka = KafkaSettings(bootstrap_servers=servers, topic_prefix=prefix)
-            rate, cpu_us = run_one(contender, kafka, events)
+            run = run_one(contender, kafka, events)
             print(
-                f"{mix} round {round_number + 1} {contender.name}: {rate:,.0f} events/s,"
-                f" {cpu_us:,.0f} us of processor time an event",
+                f"{mix} round {round_number + 1} {contender.name}: {run.rate:,.0f} events/s,"
+                f" {run.cpu_us:,.0f} us of processor time an event",
                 flush=True,
             )
-            rates.setdefault(contender.name, []).append(rate)
-            costs.setdefault(contender.name, []).append(cpu_us)
-    figures = {name: round(statistics.median(found)) for name, found in rates.items()}
+            runs.setdefault(contender.name, []).append(run)
+    figures = {name: round(_median(found, "rate")) for name, found in runs.items()}
     worker = figures["fixstream_worker"]
     ratios = {
         f"worker_to_{name}": round(worker / rate, 2)
         for name, rate in figures.items()
-        if name != "fixstream_worker"
+        if name not in ("fixstream_worker", "two_workers")
     }
-    cpu = {f"cpu_us_{name}": round(statistics.median(found)) for name, found in costs.items()}
+    one, two = (_median(runs[name], "middle_rate") for name in ("fixstream_worker", "two_workers"))
+    ratios["two_workers_to_one"] = round(two / one, 2)
+    cpu = {f"cpu_us_{name}": round(_median(found, "cpu_us")) for name, found in runs.items()}
     return {**figures, **ratios, **cpu}
 
 
-def run_one(
-    contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]
-) -> tuple[float, float]:
-    """Fills fresh topics and lets the contender work through them.
+def _median(runs: Sequence[Run], field: str) -> float:
+    return float(statistics.median(getattr(run, field) for run in runs))
 
-    Returns:
-        Events a second, and microseconds of processor time an event, both without the start-up.
-    """
-    topics = TopicsSettings(partitions=1)
+
+def run_one(contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]) -> Run:
+    """Fills fresh topics and lets the contender work through them."""
+    topics = TopicsSettings(partitions=contender.num_workers)
     # The broker's own clock, for not every contender stamps its messages when it sends them.
     stamped = NewTopic(
         kafka.topic(ERRORS_TRIAGED), 1, 1, config={"message.timestamp.type": "LogAppendTime"}
@@ -135,42 +161,46 @@ def run_one(
     for created in admin.create_topics([stamped]).values():
         created.result(30)
     apply_topics(kafka, topics)
-    publish(kafka, events)
+    for partition in range(contender.num_workers):
+        publish(kafka, events, partition)
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT / '.namespace'}",
         "FIXSTREAM_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "FIXSTREAM_TOPIC_PREFIX": kafka.topic_prefix,
         "FIXSTREAM_STREAMS_METRICS_PORT": "0",
+        "FIXSTREAM_STREAMS_WORKERS": str(contender.num_workers),
         "FIXSTREAM_LOG_LEVEL": "WARNING",
         "FIXSTREAM_STREAMS_DATA_DIR": tempfile.gettempdir() + "/fixstream-bench",
     }
     process = subprocess.Popen(contender.argv, env=environment)
     try:
-        return rate_of(kafka, len(events), process.pid)
+        return measured(kafka, len(events) * contender.num_workers, process.pid)
     finally:
         process.terminate()
         process.wait(30)
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used; unlike a rate it hardly depends on its neighbours."""
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
+    """Processor time that a process and its children have used, hardly moved by neighbours."""
+    process = psutil.Process(pid)
+    spent = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return float(sum(times.user + times.system for times in spent))
 
 
-def publish(kafka: KafkaSettings, events: list[ErrorEvent]) -> None:
-    """Puts the events into the raw topic."""
+def publish(kafka: KafkaSettings, events: list[ErrorEvent], partition: int) -> None:
+    """Puts the events into one partition of the raw topic."""
     producer = make_producer(kafka, linger_ms=20)
     for event in events:
         while len(producer) > 20_000:
             producer.poll(0.05)
-        producer.produce(kafka.topic(ERRORS_RAW), key=event.service.encode(), value=encode(event))
+        key = event.service.encode()
+        producer.produce(kafka.topic(ERRORS_RAW), key=key, value=encode(event), partition=partition)
     assert producer.flush(60) == 0
 
 
-def rate_of(kafka: KafkaSettings, num_events: int, pid: int) -> tuple[float, float]:
-    """Waits for all triaged records; see `run_one` for what comes back."""
+def measured(kafka: KafkaSettings, num_events: int, pid: int) -> Run:
+    """Waits for all triaged records of a process and its children."""
     config = {**kafka.client_config(), "group.id": "bench", "enable.auto.commit": False}
     partition = TopicPartition(kafka.topic(ERRORS_TRIAGED), 0, 0)
     deadline = time.monotonic() + RUN_TIMEOUT_S
@@ -185,9 +215,13 @@ def rate_of(kafka: KafkaSettings, num_events: int, pid: int) -> tuple[float, flo
             assert time.monotonic() < deadline, "the contender did not finish"
             time.sleep(0.05)
         cpu_us = (cpu_seconds(pid) - cpu_before_s) / max(1, num_events - num_before) * 1e6
-        first = timestamp_at(consumer, partition, 0)
-        last = timestamp_at(consumer, partition, num_events - 1)
-    return (num_events - 1) / ((last - first) / 1000), cpu_us
+        places = [0, num_events // 4, num_events * 3 // 4, num_events - 1]
+        times_s = [timestamp_at(consumer, partition, place) / 1000 for place in places]
+    return Run(
+        rate=(places[3] - places[0]) / (times_s[3] - times_s[0]),
+        middle_rate=(places[2] - places[1]) / (times_s[2] - times_s[1]),
+        cpu_us=cpu_us,
+    )
 
 
 def timestamp_at(consumer: Consumer, partition: TopicPartition, offset: int) -> int:
