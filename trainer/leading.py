@@ -19,7 +19,7 @@ from fixstream.trainer.features import Encoded
 from fixstream.trainer.network import ErrorLearningModel, ModelConfig
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, OptimizerConfig
 from fixstream.trainer.precision import Precision
-from fixstream.trainer.processes import Processes
+from fixstream.trainer.processes import Processes, ProcessLost
 from fixstream.trainer.step import (
     EncodedPair,
     NonFiniteLoss,
@@ -73,17 +73,20 @@ class LeadingStep:
 
         Raises:
             NonFiniteLoss: nothing has changed, in any process.
-            Stop: another process has ended.
+            ProcessLost: another process has ended.
         """
         if network is not self._led:
             self._processes.broadcast(_model_message(network, optimizer))
             self._led = network
         self._processes.broadcast(_step_message(batch, generator.initial_seed(), precision))
-        return train_step(network, optimizer, batch, generator, precision, self._processes)
+        return _together(network, optimizer, (batch, generator, precision), self._processes)
 
     def end(self) -> None:
         """Lets the others go."""
-        self._processes.broadcast({"kind": torch.tensor([_END])})
+        try:
+            self._processes.broadcast({"kind": torch.tensor([_END])})
+        except ProcessLost as error:
+            log.warning("a process had gone before", reason=str(error))
 
 
 def follow(
@@ -98,7 +101,7 @@ def follow(
         sparse: names of the parameters with sparse gradients.
 
     Raises:
-        Stop: the leader has ended without a word.
+        ProcessLost: the leader has ended without a word.
     """
     network: ErrorLearningModel | None = None
     optimizer: AdamOptimizerWithWarmup | None = None
@@ -116,10 +119,22 @@ def follow(
         assert network is not None, "a step came before its model"
         assert optimizer is not None, "a step came before its optimizer"
         try:
-            train_step(network, optimizer, *_step_of(message), processes)
+            _together(network, optimizer, _step_of(message), processes)
         except NonFiniteLoss:
             log.debug("step not taken")  # The leader sets its examples aside.
         num_steps += 1
+
+
+def _together(
+    network: ErrorLearningModel,
+    optimizer: AdamOptimizerWithWarmup,
+    step: tuple[StepBatch, torch.Generator, Precision],
+    processes: Processes,
+) -> StepResult:
+    try:
+        return train_step(network, optimizer, *step, processes)
+    except RuntimeError as error:  # All that torch says of a closed connection.
+        raise ProcessLost(f"a step of several processes failed: {error}") from error
 
 
 def _model_message(

@@ -32,6 +32,7 @@ from fixstream.trainer.features import (
     length_buckets,
 )
 from fixstream.trainer.gate import Answers, ValidationSet, Verdict
+from fixstream.trainer.leading import RunStep
 from fixstream.trainer.mixture import NETWORK
 from fixstream.trainer.model import TrainedModel
 from fixstream.trainer.network import HEADS, ModelConfig
@@ -86,8 +87,10 @@ class Learnt:
 class Learner:
     """One model with its optimizer, replay buffer, validation set and scores."""
 
-    def __init__(self, config: LearnerConfig) -> None:
+    def __init__(self, config: LearnerConfig, run_step: RunStep = train_step) -> None:
+        """A fresh model; `run_step` takes the network's steps, in this process unless told so."""
         self.config = config
+        self._run_step = run_step
         self.tokenizer = HashedTokenizer(config.tokenizer)
         self.model = TrainedModel.fresh(config.model, self.tokenizer, config.seed)
         self.model.precision = config.precision
@@ -274,7 +277,7 @@ class Learner:
         self.model.read_with(self.config.sentences)
         generator = torch.Generator().manual_seed(_step_seed(self.config.seed, step))
         batch = replace(batch, pairs=encoded_pairs)
-        return train_step(
+        return self._run_step(
             self.model.network, self.optimizer, batch, generator, self.config.precision
         )
 

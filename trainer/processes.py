@@ -26,6 +26,10 @@ _PATIENCE = timedelta(days=365)
 """A stream may be silent for long; who dies closes its connections, which ends the wait."""
 
 
+class ProcessLost(Stop):
+    """Another process of this run has ended; what was half done counts for nothing."""
+
+
 class Processes:
     """All processes of one run, seen by one of them. Alone unless told otherwise."""
 
@@ -109,7 +113,7 @@ class Processes:
         """Hands the first process's tensors to the others, which pass None and wait for them.
 
         Raises:
-            Stop: the other side has ended.
+            ProcessLost: the other side has ended.
         """
         from safetensors.torch import load, save
 
@@ -124,7 +128,7 @@ class Processes:
                 data = torch.empty(int(size), dtype=torch.uint8)
             dist.broadcast(data, src=0)
         except RuntimeError as error:
-            raise Stop(f"another process of this run has ended: {error}") from error
+            raise ProcessLost(f"another process of this run has ended: {error}") from error
         return dict(tensors) if tensors is not None else load(data.numpy().tobytes())
 
     def _add_table(self, parameter: nn.Parameter) -> None:

@@ -34,7 +34,7 @@ from fixstream.trainer.checkpoint import (
 )
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Position
-from fixstream.trainer.training import Start
+from fixstream.trainer.training import WARM_START, Start
 from fixstream.trainer.updates import UpdateHistory
 
 log = structlog.get_logger(__name__)
@@ -99,6 +99,7 @@ def _start(newest_version: int, checkpoint: StoredCheckpoint, history: UpdateHis
         manifest.counts,
         in_force,
         promotions,
+        manifest.versions.get(WARM_START),
     )
 
 

@@ -31,10 +31,12 @@ from fixstream.trainer.checkpoint import (
 from fixstream.trainer.dead_letters import DeadLetters
 from fixstream.trainer.feedback import FeedbackBook
 from fixstream.trainer.intake import TopicIntake, batch_intake, feedback_intake
-from fixstream.trainer.learner import Learner, LearnerConfig
+from fixstream.trainer.leading import LeadingStep, RunStep, follow
+from fixstream.trainer.learner import SPARSE_PARAMETERS, Learner, LearnerConfig
 from fixstream.trainer.lease import LeaseLost, TrainerLease
 from fixstream.trainer.ledger import Ledger
 from fixstream.trainer.precision import measure_precision
+from fixstream.trainer.processes import ProcessLost, meeting
 from fixstream.trainer.recorder import CheckpointRecorder
 from fixstream.trainer.resume import Resumption, resume
 from fixstream.trainer.rollback import (
@@ -45,12 +47,14 @@ from fixstream.trainer.rollback import (
     rolled_back,
 )
 from fixstream.trainer.settings import LearningSettings, TrainerSettings
+from fixstream.trainer.step import train_step
 from fixstream.trainer.success import Fall
 from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.training import LoopConfig, TrainingLoop
 from fixstream.trainer.update_log import Superseded, UpdateLog
 from fixstream.trainer.update_watch import UpdateWatch
 from fixstream.trainer.updates import read_history, update_of
+from fixstream.trainer.warm_start import begun_warm
 
 log = structlog.get_logger(__name__)
 
@@ -83,8 +87,19 @@ def run(
     learning = learning or load_settings(LearningSettings)
     _set_up_torch(settings)
     with ExitStack() as stack:
+        # A follower leaves signals to the leader, which tells it when to end.
         stop = stop or stack.enter_context(StopSignal())
-        service = TrainerService(settings, kafka, learning, SystemClock())
+        processes = stack.enter_context(meeting())
+        if not processes.is_first:
+            config = learner_config(settings, learning)
+            num_steps = follow(processes, config.model, config.optimizer, SPARSE_PARAMETERS)
+            log.info("follower ends", steps=num_steps)
+            return
+        run_step: RunStep = train_step
+        if not processes.is_alone:
+            run_step = leading = LeadingStep(processes)
+            stack.callback(leading.end)
+        service = TrainerService(settings, kafka, learning, SystemClock(), run_step)
         stack.enter_context(
             serve_metrics(settings.metrics_port, settings.metrics_host, service.health)
         )
@@ -112,11 +127,13 @@ class TrainerService:
         kafka: KafkaSettings,
         learning: LearningSettings,
         clock: Clock,
+        run_step: RunStep = train_step,
     ) -> None:
         self._settings = settings
         self._kafka = kafka
         self._learning = learning
         self._clock = clock
+        self._run_step = run_step
         self._loop: TrainingLoop | None = None
         self._last_turn_s = clock.monotonic()
         self._has_stepped = False
@@ -173,8 +190,9 @@ class TrainerService:
                     self._kafka, parts.codec, self._settings.model, trusted
                 )
             )
-            learner = Learner(parts.config)
+            learner = Learner(parts.config, self._run_step)
             resumption = resume(parts.store, parts.trusted, history, learner)
+            resumption = begun_warm(resumption, learner, self._settings.warm_start)
             if resumption.unpublished is not None:
                 parts.watch.publish(update_of(resumption.unpublished, parts.key))
             with ExitStack() as stack:
@@ -270,11 +288,11 @@ class TrainerService:
 def _finishing(loop: TrainingLoop) -> Iterator[None]:
     """A last checkpoint, also when a gap stops the trainer: what was learnt was learnt.
 
-    Not so when it is not ours to write any more.
+    Not so when it is not ours to write any more, or when a step broke off with its process.
     """
     try:
         yield
-    except (Superseded, LeaseLost):
+    except (Superseded, LeaseLost, ProcessLost):
         raise
     except BaseException:
         loop.finish(_FINISH_TIMEOUT_S)

@@ -77,6 +77,8 @@ class TrainerSettings(ServiceSettings):
     """Name of the model in its updates."""
     seed: int = Field(default=0, ge=0)
     """Of the first weights, of dropout and of the replay's choices."""
+    warm_start: Path | None = None
+    """Folder of warm starts; a trainer without a checkpoint begins with the newest one there."""
     num_threads: int = Field(default=0, ge=0, le=256)
     """Threads of the matrix products; 0 leaves it to torch (one a core)."""
     niceness: int = Field(default=5, ge=0, le=19)

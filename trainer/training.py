@@ -43,6 +43,8 @@ _BACKLOG_BATCHES = 4
 """With more batches than this waiting, steps take new examples only."""
 _LOSS_KEEP = 0.95
 _MAX_FEEDBACK_OF_STEP = 8
+WARM_START = "warm_start"
+"""Under this name the `versions` of a manifest tell which warm start its lineage began with."""
 _RELEASED_SHARE = 0.25
 """At most so much of a step comes out of quarantine: crawled texts are not to drown our own."""
 
@@ -73,6 +75,8 @@ class Start:
     """Versions that this one descends from."""
     promotions: tuple[int, ...] = ()
     """Those of them that were promoted, oldest first."""
+    warm_start: str | None = None
+    """What the lineage began with, where that was no fresh model; every manifest names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,7 @@ class TrainingLoop:
             origin_offsets=position.origin_offsets,
             lineage=self._ledger.lineage(),
             metrics={**verdict.metrics, "loss": self._mean_loss or 0.0},
-            versions=_versions(),
+            versions=_versions(start.warm_start),
             feedback_offsets=self._feedback.offsets(),
         )
         content = self._learner.snapshot(champion_answers, self._spare)
@@ -331,7 +335,7 @@ class TrainingLoop:
         )
 
 
-def _versions() -> dict[str, str]:
+def _versions(warm_start: str | None) -> dict[str, str]:
     try:
         ours = version("fixstream")
     except PackageNotFoundError:  # Run from a source tree that is not installed.
@@ -340,4 +344,5 @@ def _versions() -> dict[str, str]:
         "fixstream": ours,
         "python": platform.python_version(),
         "torch": str(torch.__version__),
+        **({WARM_START: warm_start} if warm_start else {}),
     }

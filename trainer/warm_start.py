@@ -7,8 +7,10 @@ trainer has a checkpoint of its own, a warm start is not looked at.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import structlog
 import torch
 
 from fixstream.runtime.clock import Clock
@@ -29,6 +31,9 @@ from fixstream.trainer.checkpoint import (
     version_of,
 )
 from fixstream.trainer.learner import Learner
+from fixstream.trainer.resume import Resumption
+
+log = structlog.get_logger(__name__)
 
 MODEL = "warm-start"
 KEYS = "keys"
@@ -87,3 +92,27 @@ def take_warm_start(learner: Learner, folder: Path, trusted: TrustedKeys) -> Sto
     except ArtifactRejected as error:
         raise Misconfigured(f"the warm start {folder / names[-1]} is refused: {error}") from None
     return stored
+
+
+def begun_warm(resumption: Resumption, learner: Learner, folder: Path | None) -> Resumption:
+    """Lets a trainer without a checkpoint of its own begin with the folder's newest warm start.
+
+    Args:
+        resumption: what was found; with a checkpoint, the warm start is not looked at.
+        learner: gets the warm start's model.
+        folder: with the warm starts and, under `keys`, whom to trust; None: nothing changes.
+
+    Returns:
+        The resumption, which now tells what it began with, for the manifests.
+
+    Raises:
+        Misconfigured: there is none, or it may not be used; the message says why.
+    """
+    if folder is None or resumption.checkpoint is not None:
+        return resumption
+    stored = take_warm_start(learner, folder, TrustedKeys.load(folder / KEYS))
+    manifest = stored.manifest
+    log.info("warm start taken", warm_start=manifest.version, reason=manifest.reason)
+    told = f"{manifest.version} of {folder.name}, sha256 {stored.manifest_sha256[:16]}"
+    start = replace(resumption.start, warm_start=f"{told}: {manifest.reason}")
+    return replace(resumption, start=start)
