@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from fixstream.producers.crawl import TechnicalDataCrawler
 from fixstream.producers.crawl.delivery import AuthorQuota, Delivery, Topics
@@ -53,7 +54,7 @@ class CountingSource:
     """Yields posts 0..9 and breaks before one of them, once."""
 
     name = EventSource.HACKERNEWS
-    queries = ("all",)
+    queries: tuple[str, ...] = ("all",)
 
     def __init__(self, breaks_at: int, error: Exception | None = None) -> None:
         self._breaks_at = breaks_at
@@ -191,9 +192,11 @@ def serve_stories(api: ApiServer) -> None:
     api.on("/item/2.json", lambda _: DEAD)
 
 
-async def command(api: ApiServer, folder: Path, *options: str, **env: str) -> Any:
+async def command(
+    api: ApiServer, folder: Path, *options: str, source: str = "hackernews", **env: str
+) -> Any:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "fixstream.cli", "crawl", "hackernews", *options,
+        sys.executable, "-m", "fixstream.cli", "crawl", source, *options,
         env={
             **os.environ,
             "FIXSTREAM_CRAWL_HACKERNEWS_BASE_URL": api.url,
@@ -251,6 +254,75 @@ async def test_the_hourly_command_ends_when_it_is_asked_to(api: ApiServer, tmp_p
     assert line.startswith(b"0 events")
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+@pytest.mark.parametrize("source", ["reddit", "hackernews"])
+async def test_a_stop_in_the_middle_of_a_request_waits_for_no_host(
+    api: ApiServer, tmp_path: Path, source: str
+) -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def silence(request: web.Request) -> web.Response:
+        asked.set()
+        await ended.wait()
+        return web.Response()
+
+    api.on("/topstories.json", silence)
+    api.on("/api/v1/access_token", silence)
+    reddit = dict.fromkeys(("CLIENT_ID", "CLIENT_SECRET"), "x")
+    reddit |= dict.fromkeys(("BASE_URL", "OAUTH_URL"), api.url)
+    env = {f"FIXSTREAM_CRAWL_REDDIT_{name}": value for name, value in reddit.items()}
+    # Longer than the test waits: only a stop that does not wait for the request is in time.
+    env |= {"FIXSTREAM_CRAWL_READ_TIMEOUT_S": "300", "FIXSTREAM_CRAWL_TOTAL_TIMEOUT_S": "900"}
+    process = await command(api, tmp_path, source=source, **env)
+    await asyncio.wait_for(asked.wait(), 60)
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 30) == 0
+    ended.set()
+
+
+async def test_a_host_that_is_down_leaves_the_others_alone(api: ApiServer, tmp_path: Path) -> None:
+    serve_stories(api)
+    settings = CrawlSettings(
+        hackernews_base_url=api.url,
+        github_base_url="http://127.0.0.1:9",
+        github_repositories=("a/b",),
+        max_attempts=1,
+        data_folder=tmp_path,
+    )
+    found = await TechnicalDataCrawler.collect("github", "hackernews", settings=settings)
+    (failure,) = found.report.failures
+    assert failure.startswith("github a/b: 127.0.0.1")
+    assert [event.message for event in found.events] == ["Kafka outage postmortem"]
+
+
+async def test_requests_go_through_the_proxy_of_the_environment_if_they_may(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", api.url)
+    monkeypatch.setenv("http_proxy", api.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    serve_stories(api)
+    for may, num_failures in ((True, 0), (False, 1)):
+        settings = CrawlSettings(
+            hackernews_base_url="http://hackernews.invalid",
+            use_proxy_environment=may,
+            max_attempts=1,
+            data_folder=tmp_path,
+        )
+        found = await TechnicalDataCrawler.collect("hackernews", settings=settings)
+        assert len(found.report.failures) == num_failures
+    assert {request.host for request in api.requests} == {"hackernews.invalid"}
+
+
+async def test_a_post_that_two_queries_find_is_published_once(tmp_path: Path) -> None:
+    publisher = CollectingPublisher()
+    source = CountingSource(-1)
+    source.queries = ("one", "two")
+    crawl = crawler(source, publisher, tmp_path)
+    assert (await crawl.crawl_once()).left_out("hackernews") == {"known": 10}
+    assert len(publisher.events) == 10
 
 
 async def test_the_command_tells_what_it_could_not_finish(api: ApiServer, tmp_path: Path) -> None:
