@@ -147,9 +147,32 @@ def _caught_up(client: httpx.Client) -> dict[str, Any] | None:
     return stats if stats["lag"]["suggestions"] == 0 and stats["triaged"] else None
 
 
-def test_garbage_between_errors_stops_nothing(ours: Kafka, tmp_path: Path) -> None:
+def garbage() -> list[tuple[str | None, bytes | None]]:
+    """Keys and values that no topic should hold: nonsense, cut and foreign records, 1 MB ones."""
+    whole = Codec().encode(triaged("cut"))
+    large = Codec().encode(triaged("large", "refused " * 55_000))
+    assert len(large) > 850_000
+    return [
+        ("k", b"\x00garbage"),
+        ("k", b""),
+        ("k", whole[: len(whole) // 2]),
+        ("k", b"\xc3\x01" + bytes(8) + b"no such schema"),
+        ("k", b"\x00\x00\x00\x00\x07confluent, and no registry"),
+        ("k", b"[" * 100_000),
+        ("k", bytes(1_000_000)),
+        (None, Codec().encode(solution("keyless", "a fix without a key"))),
+        ("tombstone of nothing", None),
+        ("large", large),
+    ]
+
+
+def test_garbage_and_huge_records_change_nothing_else(ours: Kafka, tmp_path: Path) -> None:
     send = publisher_on(ours)
     name = ours.settings.topic
+    trainer = Publisher(tmp_path)
+    send.publish(name(topics.MODEL_UPDATES), "errors", trainer.promote(1))
+    send.publish(name(topics.SOLUTIONS), "tea", solution("tea", "ledger refused the snapshot"))
+    send.publish(name(topics.ERRORS_TRIAGED), "k", triaged("before"))
     for topic in (
         topics.ERRORS_TRIAGED,
         topics.SOLUTIONS,
@@ -157,14 +180,33 @@ def test_garbage_between_errors_stops_nothing(ours: Kafka, tmp_path: Path) -> No
         topics.MODEL_UPDATES,
         topics.GROUPS,
     ):
-        send.publish_bytes(name(topic), "k", b"\x00garbage")
-    send.publish(name(topics.ERRORS_TRIAGED), "k", triaged("good"))
+        for key, value in garbage():
+            # The broker itself keeps what has no key out of compacted topics.
+            if key or topic not in {topics.SOLUTIONS, topics.GROUPS}:
+                send.publish_bytes(name(topic), key, value)
+    # It stands in the same partition as the large one, which is a good record, only a big one.
+    send.publish(name(topics.ERRORS_TRIAGED), "large", triaged("good", "ledger refused"))
+    send.publish(name(topics.ERRORS_TRIAGED), "k", triaged("after"))
     send.flush(10)
-    with running(ours, tmp_path) as client, subscribed(ours, topics.FIXES_SUGGESTED) as suggested:
-        (message,) = suggested.until(1)
+    with (
+        running(ours, tmp_path, load_starter=False) as client,
+        subscribed(ours, topics.FIXES_SUGGESTED) as suggested,
+    ):
+        suggestions = [
+            decode_message(message, Codec(), SuggestedFix) for message in suggested.until(4)
+        ]
+        eventually(lambda: client.get("/readyz").json()["model_version"] == 1)
         ready = client.get("/readyz").json()
-    assert decode_message(message, Codec(), SuggestedFix).event_id == "good"
+        fixes = client.get(
+            f"{PREFIX}/suggest-fix", params={"error_message": "ledger refused the snapshot"}
+        ).json()["fixes"]
+        stats = client.get(f"{PREFIX}/stats").json()
+    assert {one.event_id for one in suggestions} == {"before", "large", "good", "after"}
     assert ready["last_refused_update"]["reason"] == "undecodable"
+    assert (ready["model"], ready["solutions"], ready["responder"]) == ("serving", 1, "running")
+    assert [one["version"] for one in stats["promotion_history"]] == [1]
+    assert [fix["solution_id"] for fix in fixes] == ["tea"]
+    assert stats["feedback"]["success_rate"] is None
 
 
 def test_a_promotion_is_served_and_a_spoilt_one_is_not(ours: Kafka, tmp_path: Path) -> None:
