@@ -23,6 +23,7 @@ from fixstream.cli import (
     labels,
     models,
     operate,
+    retrain,
     services,
     texts,
 )
@@ -56,6 +57,7 @@ app.add_typer(dead_letters.dlq, name="dlq")
 app.add_typer(labels.labels, name="labels")
 app.add_typer(models.models, name="models")
 app.add_typer(texts.schemas, name="schemas")
+app.command("retrain")(retrain.retrain)
 app.add_typer(keys.keys, name="keys")
 app.command("audit")(audit)
 app.command("backtest")(backtest)

@@ -30,7 +30,7 @@ Reason = Annotated[str, typer.Option(help="Why; it stands in the update for ever
 @models.command("list")
 def list_() -> None:
     """List every update: version, what became of it, when, and why not."""
-    desk = _desk()
+    desk = desk_of()
     history = desk.history()
     kept, in_force = set(desk.store.names()), history.in_force()
     out.print("version  kind         made                 examples  kept  remark", markup=False)
@@ -45,7 +45,7 @@ def list_() -> None:
 @models.command("show")
 def show(version: Version) -> None:
     """Show one update: metrics, parent, and the ranges of events that it learnt from."""
-    desk = _desk()
+    desk = desk_of()
     history = desk.history()
     update = history.of_version(version)
     if update is None:
@@ -88,7 +88,7 @@ def verify(
         store, name = _store_of(what)
         trusted = _trusted()
     else:
-        desk = _desk()
+        desk = desk_of()
         store, trusted = desk.store, desk.trusted
         name = checkpoint_name(int(what)) if what else _name_in_use(desk)
     manifest = verify_checkpoint(store, name, trusted)
@@ -111,7 +111,7 @@ def rollback(
     """Put an older promoted version into use again; the trainer goes on from there."""
     from fixstream.trainer.rollback import roll_back
 
-    update = roll_back(_desk(), _key(), version, reason, relearn=relearn)
+    update = roll_back(desk_of(), signing_key(), version, reason, relearn=relearn)
     out.print(f"version {update.version} is published: version {version} is back in use")
     for each in update.blocked:
         out.print(f"blocked  {_range(each)}", markup=False)
@@ -130,9 +130,9 @@ def block_range(
     from fixstream.trainer.rollback import block_range as publish_block
     from fixstream.trainer.rollback import learnt_from, newest_before
 
-    desk = _desk()
+    desk = desk_of()
     wanted = OffsetRange(topic, partition, first, next_)
-    update = publish_block(desk, _key(), wanted, reason)
+    update = publish_block(desk, signing_key(), wanted, reason)
     out.print(f"version {update.version} is published: {_range(wanted)} is blocked", markup=False)
     history = desk.history()
     guilty = learnt_from(history, wanted)
@@ -163,7 +163,8 @@ def _name_in_use(desk: Desk) -> str:
     return in_use.artifact_uri
 
 
-def _desk() -> Desk:
+def desk_of() -> Desk:
+    """What the settings say about the model, its store and its topic; Kafka has answered."""
     from fixstream.runtime.clock import SystemClock
     from fixstream.runtime.registry import make_codec
     from fixstream.runtime.settings import load_settings
@@ -211,7 +212,8 @@ def _trusted() -> TrustedKeys:
     return trusted
 
 
-def _key() -> SigningKey:
+def signing_key() -> SigningKey:
+    """The trainer's key, which has to be there; raises Misconfigured."""
     from fixstream.trainer.checkpoint import SigningKey
 
     return SigningKey.load(_key_path())

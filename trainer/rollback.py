@@ -133,6 +133,14 @@ def learnt_from(history: UpdateHistory, wanted: OffsetRange) -> list[ModelUpdate
     ]
 
 
+def learnt_from_any(
+    lineage: Iterable[OffsetRange], ranges: Iterable[OffsetRange]
+) -> OffsetRange | None:
+    """The first of some ranges that a lineage has learnt from a part of."""
+    learnt = tuple(lineage)
+    return next((one for one in ranges if any(_overlap(each, one) for each in learnt)), None)
+
+
 def newest_before(history: UpdateHistory, version: int) -> int | None:
     """The newest version below this one that was promoted and is in force."""
     in_force = history.in_force()

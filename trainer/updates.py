@@ -6,28 +6,25 @@ names, after a crash between the two, publishes the very update that the crash s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import structlog
 from confluent_kafka import Message, TopicPartition
 
-from fixstream.runtime.kafka import consume_batch, decode_message, make_consumer
+from fixstream.runtime.kafka import decode_message
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import begin_offsets, end_offsets
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
-from fixstream.schemas.errors import ArtifactRejected, BrokerUnavailable, DeadLetter
+from fixstream.schemas.errors import ArtifactRejected, DeadLetter
 from fixstream.schemas.records import ModelUpdate, OffsetRange
 from fixstream.schemas.topics import MODEL_UPDATES
 from fixstream.trainer.checkpoint import SigningKey, StoredCheckpoint, TrustedKeys, version_of
+from fixstream.trainer.topic_range import chunks_between
 
 log = structlog.get_logger(__name__)
 
-_READ_TIMEOUT_S = 10.0
-_POLL_S = 0.1
-_CHUNK = 500
 _PARTITION = 0
 _BLOCKING = (UpdateKind.ROLLED_BACK, UpdateKind.BLOCKED)
 
@@ -141,8 +138,10 @@ def read_history(
     end = end_offsets(kafka, [topic])[topic, _PARTITION]
     begin = begin_offsets(kafka, [topic])[topic, _PARTITION]
     history = UpdateHistory()
-    for update in _read(kafka, codec, begin, end):
-        history = history.with_update(update, model, trusted)
+    place = TopicPartition(topic, _PARTITION, begin)
+    for chunk in chunks_between(kafka, "trainer-updates", place, end):
+        for update in updates_in(chunk, codec):
+            history = history.with_update(update, model, trusted)
     return history
 
 
@@ -153,24 +152,3 @@ def updates_in(messages: list[Message], codec: Codec) -> Iterator[ModelUpdate]:
             yield decode_message(message, codec, ModelUpdate)
         except DeadLetter as error:
             log.warning("unreadable update", offset=message.offset(), reason=str(error))
-
-
-def _read(kafka: KafkaSettings, codec: Codec, begin: int, end: int) -> Iterator[ModelUpdate]:
-    topic = kafka.topic(MODEL_UPDATES)
-    consumer = make_consumer(kafka, "trainer-updates")
-    place = TopicPartition(topic, _PARTITION, begin)
-    position = begin
-    deadline = time.monotonic() + _READ_TIMEOUT_S
-    try:
-        consumer.assign([place])
-        while position < end:
-            messages = consume_batch(consumer, _CHUNK, _POLL_S)
-            yield from updates_in(messages, codec)
-            # The position, not the last message: transactions leave marks that nobody is given.
-            before, position = position, max(position, consumer.position([place])[0].offset)
-            if position > before:
-                deadline = time.monotonic() + _READ_TIMEOUT_S
-            elif time.monotonic() > deadline:
-                raise BrokerUnavailable(f"{topic} could not be read to its end")
-    finally:
-        consumer.close()
