@@ -12,9 +12,10 @@ from typing import Self
 import structlog
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from fixstream.runtime.kafka import consume_batch, decode_message, make_consumer
+from fixstream.runtime.kafka import consume_batch, decode_message, headers_of, make_consumer
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import begin_offsets, end_offsets
+from fixstream.runtime.tracing import context_from, is_tracing, span
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import DeadLetter, OffsetGap
 from fixstream.schemas.records import FixFeedback, TrainingBatch
@@ -101,14 +102,17 @@ def batch_intake(
 
     def take(message: Message) -> None:
         partition, offset = _place(message)
-        try:
-            batch = decode_message(message, codec, TrainingBatch)
-        except DeadLetter as error:
-            # If it was a batch of ours after all, its range will be missed as a gap.
-            dead_letters.put_message(message, error)
-            ledger.pass_over(partition, offset)
-        else:
-            ledger.accept(batch, partition, offset)
+        # In the trace that the processor began with the batch.
+        parent = context_from(headers_of(message)) if is_tracing() else None
+        with span("accept batch", parent=parent, partition=partition[1], offset=offset):
+            try:
+                batch = decode_message(message, codec, TrainingBatch)
+            except DeadLetter as error:
+                # If it was a batch of ours after all, its range will be missed as a gap.
+                dead_letters.put_message(message, error)
+                ledger.pass_over(partition, offset)
+            else:
+                ledger.accept(batch, partition, offset)
 
     wanted = ledger.position().batch_offsets
     topic = kafka.topic(TRAINING_BATCHES)

@@ -18,6 +18,7 @@ from fixstream.runtime.registry import make_codec
 from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.topics_admin import wait_until_ready
+from fixstream.runtime.tracing import configure_tracing
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import ArtifactRejected, Misconfigured, RetryLater
 from fixstream.schemas.records import OffsetRange
@@ -89,6 +90,7 @@ def run(
     with ExitStack() as stack:
         # A follower leaves signals to the leader, which tells it when to end.
         stop = stop or stack.enter_context(StopSignal())
+        stack.enter_context(configure_tracing("trainer"))
         processes = stack.enter_context(meeting())
         if not processes.is_first:
             config = learner_config(settings, learning)
