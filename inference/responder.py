@@ -2,19 +2,18 @@
 
 At-least-once: offsets are committed after the suggestions were delivered, and a suggestion's id is
 a function of its event and model version, so a repeat is recognised. It waits for nothing: what
-has come is answered together, and the repeats of a group are answered from the cache.
+has come is answered together, and the repeats of a group are answered from the cache. The trace
+and the correlation id that an error came with go on in the headers of its suggestion.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message
@@ -32,8 +31,10 @@ from fixstream.inference.suggest import (
     inquiry_from_record,
     visibility_key,
 )
+from fixstream.runtime.background import BackgroundThread
 from fixstream.runtime.clock import Clock
-from fixstream.runtime.kafka import consume_batch, decode_message
+from fixstream.runtime.kafka import consume_batch, decode_message, headers_of
+from fixstream.runtime.tracing import context_from, span, trace_headers
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import DeadLetter, FixstreamError, Stop
 from fixstream.schemas.ids import suggestion_id
@@ -46,13 +47,23 @@ DELIVERY_TIMEOUT_S = 30.0
 COMMIT_INTERVAL_S = 1.0
 RETRY_S = 1.0
 OVERLOAD_PAUSE_S = 0.05
+CORRELATION_HEADER = "correlation_id"
+MAX_CORRELATION_CHARS = 256
+TRACE_HEADERS = ("traceparent", "tracestate")
 
 
 class Publisher(Protocol):
     """What sends records; `runtime.kafka.RecordPublisher` is the real one."""
 
-    def publish(self, topic: str, key: str | bytes | None, record: Record) -> None:
-        """Queues a record."""
+    def publish(
+        self,
+        topic: str,
+        key: str | bytes | None,
+        record: Record,
+        *,
+        extra_headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        """Queues a record; `extra_headers` stand after its own ones."""
 
     def flush(self, timeout_s: float) -> None:
         """Waits until everything queued has arrived; raises RetryLater if something has not."""
@@ -137,7 +148,15 @@ class Answerer:
         )
 
 
-class Responder:
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A triaged error with the headers that it came with."""
+
+    record: TriagedError
+    headers: Mapping[str, bytes]
+
+
+class Responder(BackgroundThread):
     """The loop around the answerer, in a thread of its own. A context manager."""
 
     def __init__(
@@ -150,36 +169,18 @@ class Responder:
         config: ResponderConfig,
     ) -> None:
         """Stores its collaborators; `open_consumer` is called in the thread."""
+        super().__init__("responder")
         self._open_consumer = open_consumer
         self._publisher = publisher
         self._codec = codec
         self._answerer = answerer
         self._observations = observations
         self._config = config
-        self._stop = threading.Event()
         self._commit_at = 0.0
-        self._thread = threading.Thread(target=self._run, name="responder", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
+    def run(self) -> None:
+        """Answers until the end is asked for, from the last commit again after a failure."""
+        while not self.stopping.is_set():
             consumer = self._open_consumer()
             try:
                 consumer.subscribe([self._config.triaged_topic])
@@ -194,11 +195,11 @@ class Responder:
                 log.exception("responder failed and starts over")
             finally:
                 consumer.close()
-            self._stop.wait(RETRY_S)
+            self.stopping.wait(RETRY_S)
 
     def _loop(self, consumer: Consumer) -> None:
         is_uncommitted = False
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             messages = consume_batch(consumer, self._config.max_chunk, POLL_S)
             if messages:
                 self._respond(messages)
@@ -213,35 +214,52 @@ class Responder:
 
     def _respond(self, messages: Sequence[Message]) -> None:
         """Answers messages, and returns once the answers were delivered."""
-        records = [record for message in messages if (record := self._decoded(message))]
-        self._observations.triaged(records)
-        pairs = self._answered(records)
-        for record, suggestion in pairs:
-            self._publisher.publish(self._config.suggested_topic, record.fingerprint, suggestion)
+        arrived = [one for message in messages if (one := self._arrived(message))]
+        self._observations.triaged([one.record for one in arrived])
+        pairs = self._answered(arrived)
+        for one, suggestion in pairs:
+            self._publish(one, suggestion)
         self._publisher.flush(DELIVERY_TIMEOUT_S)
         now = datetime.now(UTC)
-        for record, suggestion in pairs:
-            self._observations.suggested(record.title, suggestion)
+        for one, suggestion in pairs:
+            self._observations.suggested(one.record.title, suggestion)
             metrics.SUGGESTIONS.labels("yes" if suggestion.fixes else "no").inc()
-            age_s = (now - record.event.occurred_at).total_seconds()
+            age_s = (now - one.record.event.occurred_at).total_seconds()
             metrics.SUGGESTION_SECONDS.observe(max(0.0, age_s))
 
-    def _answered(self, records: list[TriagedError]) -> list[tuple[TriagedError, SuggestedFix]]:
+    def _publish(self, arrived: Arrived, suggestion: SuggestedFix) -> None:
+        """Sends a suggestion, as a step of the trace that its error came with."""
+        with span(
+            "suggest",
+            parent=context_from(arrived.headers),
+            event_id=suggestion.event_id,
+            model_version=suggestion.model_version,
+            num_fixes=len(suggestion.fixes),
+        ):
+            self._publisher.publish(
+                self._config.suggested_topic,
+                arrived.record.fingerprint,
+                suggestion,
+                extra_headers=handed_on(arrived),
+            )
+
+    def _answered(self, arrived: list[Arrived]) -> list[tuple[Arrived, SuggestedFix]]:
+        records = [one.record for one in arrived]
         try:
-            return list(zip(records, self._patiently(records), strict=True))
+            return list(zip(arrived, self._patiently(records), strict=True))
         except FixstreamError:
             raise
         except Exception:  # One error that we cannot answer must not silence its neighbours.
             log.exception("answering one by one", num_records=len(records))
-        pairs: list[tuple[TriagedError, SuggestedFix]] = []
-        for record in records:
+        pairs: list[tuple[Arrived, SuggestedFix]] = []
+        for one in arrived:
             try:
-                pairs += zip([record], self._patiently([record]), strict=True)
+                pairs += zip([one], self._patiently([one.record]), strict=True)
             except FixstreamError:
                 raise
             except Exception:  # Counted and passed over: it would fail for ever.
                 metrics.RECORDS_SKIPPED.labels(self._config.triaged_topic, "failed").inc()
-                log.exception("error not answered", event_id=record.event.event_id)
+                log.exception("error not answered", event_id=one.record.event.event_id)
         return pairs
 
     def _patiently(self, records: list[TriagedError]) -> list[SuggestedFix]:
@@ -249,12 +267,12 @@ class Responder:
             try:
                 return self._answerer.answer(records)
             except Overloaded:  # REST has filled the queue; Kafka keeps ours meanwhile.
-                if self._stop.wait(OVERLOAD_PAUSE_S):
+                if self.stopping.wait(OVERLOAD_PAUSE_S):
                     raise
 
-    def _decoded(self, message: Message) -> TriagedError | None:
+    def _arrived(self, message: Message) -> Arrived | None:
         try:
-            return decode_message(message, self._codec, TriagedError)
+            record = decode_message(message, self._codec, TriagedError)
         except DeadLetter as error:
             topic = message.topic() or ""
             metrics.RECORDS_SKIPPED.labels(topic, error.error_class).inc()
@@ -266,6 +284,21 @@ class Responder:
                 error_class=error.error_class,
             )
             return None
+        return Arrived(record, headers_of(message))
+
+
+def handed_on(arrived: Arrived) -> tuple[tuple[str, bytes], ...]:
+    """The headers by which a suggestion belongs to the request that its error came from.
+
+    The span under way, if spans are collected, stands for the trace; else the error's own does.
+    """
+    correlation_id = (arrived.record.event.correlation_id or "")[:MAX_CORRELATION_CHARS]
+    ours = trace_headers()
+    theirs = tuple(
+        (name, arrived.headers[name]) for name in TRACE_HEADERS if name in arrived.headers
+    )
+    named = ((CORRELATION_HEADER, correlation_id.encode("utf-8", "replace")),)
+    return (*(named if correlation_id else ()), *(ours or theirs))
 
 
 def _store(consumer: Consumer, messages: Sequence[Message]) -> None:

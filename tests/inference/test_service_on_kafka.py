@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from confluent_kafka import Message
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from fixstream.inference.service import run
 from fixstream.inference.settings import InferenceSettings
@@ -28,6 +29,7 @@ from fixstream.runtime.kafka import (
 )
 from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.topics_admin import apply_topics
+from fixstream.runtime.tracing import configure_tracing
 from fixstream.schemas import topics
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.ids import suggestion_id
@@ -145,6 +147,44 @@ def test_a_triaged_error_becomes_a_suggestion_once(ours: Kafka, tmp_path: Path) 
 def _caught_up(client: httpx.Client) -> dict[str, Any] | None:
     stats: dict[str, Any] = client.get(f"{PREFIX}/stats").json()
     return stats if stats["lag"]["suggestions"] == 0 and stats["triaged"] else None
+
+
+def test_trace_and_correlation_id_of_an_error_go_on_with_its_suggestion(
+    ours: Kafka, tmp_path: Path
+) -> None:
+    send = publisher_on(ours)
+    traced = triaged("traced")
+    event = replace(
+        traced.event, trace_id="4" * 32, span_id="5" * 16, correlation_id="basket \u2014 7"
+    )
+    triaged_topic = ours.settings.topic(topics.ERRORS_TRIAGED)
+    send.publish(triaged_topic, "k", replace(traced, event=event))
+    send.publish(triaged_topic, "k", triaged("plain"))
+    send.flush(10)
+    exporter = InMemorySpanExporter()
+    with (
+        running(ours, tmp_path),
+        subscribed(ours, topics.FIXES_SUGGESTED) as suggested,
+    ):
+        untraced = [headers_of(message) for message in suggested.until(2)]
+        # Spans are collected from here on.
+        with configure_tracing("inference", exporter):
+            send.publish(triaged_topic, "k", replace(traced, event=replace(event, event_id="e3")))
+            send.flush(10)
+            with_span = headers_of(suggested.until(3)[2])
+    theirs = f"00-{'4' * 32}-{'5' * 16}-01".encode()
+    assert untraced[0]["traceparent"] == theirs
+    assert untraced[0]["correlation_id"] == "basket \u2014 7".encode()
+    assert not {"traceparent", "correlation_id"} & set(untraced[1])
+    (suggest,) = (one for one in exporter.get_finished_spans() if one.name == "suggest")
+    assert suggest.context is not None
+    assert suggest.parent is not None
+    assert (suggest.context.trace_id, suggest.parent.span_id) == (
+        int("4" * 32, 16),
+        int("5" * 16, 16),
+    )
+    assert with_span["traceparent"].split(b"-")[2].decode() == f"{suggest.context.span_id:016x}"
+    assert with_span["correlation_id"] == untraced[0]["correlation_id"]
 
 
 def garbage() -> list[tuple[str | None, bytes | None]]:
