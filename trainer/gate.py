@@ -1,9 +1,10 @@
 """The gate: a candidate is promoted only if nothing surely got worse than in the champion.
 
 A few examples are held out of training into a validation set that only grows, balanced over
-classes. Champion and candidate answer the same examples; the difference is judged by a confidence
-interval, so that neither a handful of examples nor a long series of them decides by accident. The
-module compares answers; it does not make them.
+classes and sources. Champion and candidate answer the same examples; the difference is judged by a
+confidence interval, so that neither a handful of examples nor a long series of them decides by
+accident. The best champion so far is a second judge: many falls, each within the margin, may not
+add up to more than it. The module compares answers; it does not make them.
 
 Shape legend: N members of the set, heads in the order of `HEADS`.
 """
@@ -32,9 +33,15 @@ from fixstream.trainer.wide import Floats
 
 _Z_ONE_SIDED_95 = 1.645
 _FEWEST_EXAMPLES = 8
-_FEWEST_PLACES_OF_CLASS = 4
+_FEWEST_PLACES_OF_CELL = 4
 _HASH_RANGE = 1 << 20
+FEWEST_TIMED = 16
+"""With fewer predictions their time says nothing."""
+_SHARE_OF_ONLY_SOURCE = 0.75
+"""A source may take so much of the set while it is the only one: others may come yet."""
 
+_Cell = tuple[int, tuple[int, ...]]
+"""Source and known classes: what the set is balanced over."""
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -58,6 +65,51 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a model costs its users."""
+
+    size_bytes: int
+    """Of its weights."""
+    latency_s: float
+    """CPU time of one prediction, measured beside whatever else ran; 0 if it was not."""
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, float], name: str) -> Cost | None:
+        """What `metrics` wrote under this name, if it did."""
+        size, latency = (metrics.get(f"{name}.{what}") for what in ("size_bytes", "latency_s"))
+        return None if size is None or latency is None else cls(int(size), latency)
+
+    def metrics(self, name: str) -> dict[str, float]:
+        """As numbers for a manifest."""
+        return {
+            f"{name}.size_bytes": float(self.size_bytes),
+            f"{name}.latency_s": self.latency_s,
+        }
+
+    def excess(self, champion: Cost | None, limits: CostLimits) -> str | None:
+        """Why this costs too much beside the champion, if it does; zero stands for unknown."""
+        if champion is None:
+            return None
+        for what, mine, theirs, factor in (
+            ("size", self.size_bytes, champion.size_bytes, limits.size_factor),
+            ("latency", self.latency_s, champion.latency_s, limits.latency_factor),
+        ):
+            if theirs > 0 and mine > theirs * factor:
+                return f"{what} is {mine / theirs:.2f} times the champion's, above {factor:g} times"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class CostLimits:
+    """By how much a candidate may cost more than the champion."""
+
+    size_factor: float = 1.25
+    """On the bytes of the weights."""
+    latency_factor: float = 3.0
+    """On the CPU time of a prediction; wide, for a busy machine measures badly."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the gate says about a candidate."""
 
@@ -66,29 +118,52 @@ class Verdict:
     metrics: Mapping[str, float]
 
 
+def within(limits: CostLimits, verdict: Verdict, cost: Cost, champion: Cost | None) -> Verdict:
+    """The verdict, unless the candidate costs too much: then a rejection with that reason."""
+    excess = cost.excess(champion, limits)
+    if excess is None or verdict.kind is not UpdateKind.PROMOTED:
+        return verdict
+    return Verdict(UpdateKind.REJECTED, excess, verdict.metrics)
+
+
 class ValidationSet:
     """At most `size` held-out examples, and the champion's answers to them."""
 
     def __init__(self, size: int, held_out_share: float) -> None:
         self._size = size
         self._threshold = int(held_out_share * _HASH_RANGE)
-        self._counts: Counter[tuple[int, ...]] = Counter()
+        self._cells: Counter[_Cell] = Counter()
+        self._of_source: Counter[int] = Counter()
+        self._sources: list[int] = []
         self.members: list[LearningExample] = []
         self._champion = _no_answers(0)
+        self._best = _no_answers(0)
 
-    def wants(self, example: LearningExample, event_id: str) -> bool:
-        """Whether this example is to be held out; depends on its id and on what is here already."""
+    def wants(self, example: LearningExample, event_id: str, source: str = "") -> bool:
+        """Whether this example is to be held out; depends on its id and on what is here already.
+
+        Args:
+            example: the candidate.
+            event_id: decides with the share that is held out.
+            source: the door it came in by.
+        """
         if len(self.members) >= self._size or not any(example.weights):
             return False
         if stable_hash(event_id) % _HASH_RANGE >= self._threshold:
             return False
-        fair = self._size // (len(self._counts) + 1)
-        return self._counts[_known_classes(example)] < max(fair, _FEWEST_PLACES_OF_CLASS)
+        key = stable_hash(source)
+        fair = self._size // (len(self._cells) + 1)
+        if self._cells[_cell(example, key)] >= max(fair, _FEWEST_PLACES_OF_CELL):
+            return False
+        return self._of_source[key] < self._places_of_source(key)
 
-    def add(self, example: LearningExample) -> None:
+    def add(self, example: LearningExample, source: str = "") -> None:
         """Holds an example out."""
+        key = stable_hash(source)
         self.members.append(example)
-        self._counts[_known_classes(example)] += 1
+        self._sources.append(key)
+        self._cells[_cell(example, key)] += 1
+        self._of_source[key] += 1
 
     def score(
         self, probabilities: Mapping[str, Floats], choices: Mapping[str, Ints] | None = None
@@ -110,14 +185,19 @@ class ValidationSet:
         return answers
 
     def judge(self, candidate: Answers, margin: float) -> Verdict:
-        """Compares a candidate with the champion on what both have answered."""
-        reason = next(self._falls(candidate, margin), None)
+        """Compares a candidate with the champion, and the best so far, on what both answered."""
+        reason = next(self._falls(candidate, self.champion, margin), None)
+        if reason is None:
+            best = _padded(self._best, len(self.members))
+            since = next(self._falls(candidate, best, margin), None)
+            reason = since and f"{since}, against the best champion so far"
         kind = UpdateKind.PROMOTED if reason is None else UpdateKind.REJECTED
         return Verdict(kind, reason, candidate.metrics())
 
     def crown(self, answers: Answers) -> None:
         """Makes the model that gave these answers the champion."""
         self._champion = answers
+        self._best = _better(self._best, answers)
 
     @property
     def champion(self) -> Answers:
@@ -127,24 +207,38 @@ class ValidationSet:
     def state_tensors(self, champion: Answers) -> dict[str, Tensor]:
         """Members, and the answers of the champion that a checkpoint is to name."""
         padded = _padded(champion, len(self.members))
+        best = _padded(_better(self._best, champion), len(self.members))
         return {
             **to_tensors(self.members),
             "hits": torch.from_numpy(padded.hits),
             "losses": torch.from_numpy(padded.losses),
+            "best_hits": torch.from_numpy(best.hits),
+            "best_losses": torch.from_numpy(best.losses),
+            "sources": torch.tensor(self._sources, dtype=torch.int64),
         }
 
     def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """The reverse of `state_tensors`."""
         self.members = from_tensors(tensors)
-        self._counts = Counter(_known_classes(member) for member in self.members)
-        self._champion = Answers(
-            tensors["hits"].numpy().astype(np.float64),
-            tensors["losses"].numpy().astype(np.float64),
+        self._champion = _answers(tensors, "")
+        is_old = "best_hits" not in tensors  # A checkpoint of an earlier version.
+        self._best = self._champion if is_old else _answers(tensors, "best_")
+        self._sources = (
+            [stable_hash("")] * len(self.members) if is_old else tensors["sources"].tolist()
+        )
+        self._of_source = Counter(self._sources)
+        self._cells = Counter(
+            _cell(member, key) for member, key in zip(self.members, self._sources, strict=True)
         )
 
-    def _falls(self, candidate: Answers, margin: float) -> Iterator[str]:
+    def _places_of_source(self, key: int) -> int:
+        num_sources = len(self._of_source.keys() | {key})
+        if num_sources == 1:
+            return max(int(self._size * _SHARE_OF_ONLY_SOURCE), 1)
+        return max(self._size // num_sources, _FEWEST_PLACES_OF_CELL)
+
+    def _falls(self, candidate: Answers, champion: Answers, margin: float) -> Iterator[str]:
         """Each thing that surely got worse, in words."""
-        champion = self.champion
         for column, (head, classes) in enumerate(HEADS.items()):
             falls = champion.hits[:, column] - candidate.hits[:, column]
             yield from _sure_fall(falls, margin, f"accuracy of {head}")
@@ -166,16 +260,34 @@ def _sure_fall(differences: Doubles, margin: float, what: str) -> Iterator[str]:
         yield f"{what} is worse by {mean:.3f} on {len(known)} examples"
 
 
-def _known_classes(example: LearningExample) -> tuple[int, ...]:
-    return tuple(
+def _cell(example: LearningExample, source: int) -> _Cell:
+    known = tuple(
         index if weight > 0 else -1
         for index, weight in zip(example.classes, example.weights, strict=True)
     )
+    return source, known
 
 
 def _no_answers(num_members: int) -> Answers:
     shape = (num_members, len(HEADS))
     return Answers(np.full(shape, np.nan), np.full(shape, np.nan))
+
+
+def _answers(tensors: Mapping[str, Tensor], prefix: str) -> Answers:
+    hits, losses = (
+        tensors[f"{prefix}{name}"].numpy().astype(np.float64) for name in ("hits", "losses")
+    )
+    return Answers(hits, losses)
+
+
+def _better(left: Answers, right: Answers) -> Answers:
+    """Which of two was right more often where both answered; the later one if they are equal."""
+    count = min(len(left.hits), len(right.hits))
+    known = ~np.isnan(left.hits[:count]) & ~np.isnan(right.hits[:count])
+    if not known.any():
+        return right
+    ahead = left.hits[:count][known].sum() > right.hits[:count][known].sum()
+    return left if ahead else right
 
 
 def _padded(answers: Answers, num_members: int) -> Answers:

@@ -7,6 +7,7 @@ earns. The learner knows no Kafka, no files and no clock; a checkpoint is its st
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -31,7 +32,7 @@ from fixstream.trainer.features import (
     cropped,
     length_buckets,
 )
-from fixstream.trainer.gate import Answers, ValidationSet, Verdict
+from fixstream.trainer.gate import FEWEST_TIMED, Answers, Cost, ValidationSet, Verdict
 from fixstream.trainer.leading import RunStep
 from fixstream.trainer.mixture import NETWORK
 from fixstream.trainer.model import TrainedModel
@@ -43,9 +44,9 @@ from fixstream.trainer.precision import Precision
 from fixstream.trainer.quarantine import Quarantine
 from fixstream.trainer.replay import ReplayBuffer
 from fixstream.trainer.scores import ProgressiveScores
+from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.step import EncodedPair, StepResult, step_batch, train_step
 from fixstream.trainer.wide import Floats, class_balance, grams
-from fixstream.trainer.sentences import Sentences
 
 _MAX_TOKENS_AT_ONCE = 4096
 SPARSE_PARAMETERS = ("token_embedding.weight",)
@@ -69,9 +70,10 @@ class LearnerConfig:
     pace: PaceConfig = field(default_factory=PaceConfig)
     drift: DriftConfig = field(default_factory=DriftConfig)
 
-
     sentences: Sentences | None = field(default=None, compare=False, repr=False)
     """The frozen encoder that `model` names by its hash."""
+
+
 @dataclass(frozen=True, slots=True)
 class Learnt:
     """What one call of `learn` did."""
@@ -94,11 +96,11 @@ class Learner:
         self.tokenizer = HashedTokenizer(config.tokenizer)
         self.model = TrainedModel.fresh(config.model, self.tokenizer, config.seed)
         self.model.precision = config.precision
+        self.model.read_with(config.sentences)
         self.replay = ReplayBuffer(config.replay_capacity, config.seed)
         self.validation = ValidationSet(config.validation_size, config.held_out_share)
         self.scores = ProgressiveScores()
         self.quarantine = Quarantine()
-        self.model.read_with(config.sentences)
         self.drift = DriftMonitor(config.drift)
         self.optimizer = self._fresh_optimizer()
         self._num_steps = 0
@@ -161,6 +163,15 @@ class Learner:
             for head, mixture in self.model.mixture.heads.items()
         }
         return self.validation.score(probabilities, choices)
+
+    def costed_answers(self) -> tuple[Answers, Cost]:
+        """`answers`, and what they cost: CPU time of this thread, for each of them."""
+        started = time.thread_time()
+        answers = self.answers()
+        seconds = (time.thread_time() - started) / max(len(self.validation.members), 1)
+        size = sum(tensor.nbytes for tensor in self.model.tensors().values())
+        is_measured = len(self.validation.members) >= FEWEST_TIMED
+        return answers, Cost(size, seconds if is_measured else 0.0)
 
     def judge(self, answers: Answers) -> Verdict:
         """The gate's verdict on the present model, with all its metrics."""
@@ -236,6 +247,7 @@ class Learner:
             {**tensors[WEIGHTS], **beside},
             self.config.precision,
         )
+        self.model.read_with(self.config.sentences)
         self.optimizer = self._fresh_optimizer()
         side = tensors[REPLAY]
         try:
@@ -249,7 +261,6 @@ class Learner:
                 self.drift.load_state_tensors(watched)
             self._num_steps = int(side["num_steps"])
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
-        self.model.read_with(self.config.sentences)
             raise ArtifactRejected(f"the training state does not fit: {error}") from error
 
     def start_from(self, artifact: Artifact) -> None:
@@ -261,6 +272,7 @@ class Learner:
         if artifact.manifest.config != self.config.model:
             raise ArtifactRejected("its model is of another size")
         self.model = TrainedModel.from_artifact(artifact, self.config.precision)
+        self.model.read_with(self.config.sentences)
         self.optimizer = self._fresh_optimizer()
 
     def _network_trains(self, step: int, fresh: Sequence[LearningExample]) -> bool:
@@ -274,7 +286,6 @@ class Learner:
         encoded = [cropped(example.encoded, limit) for example in examples]
         batch = step_batch(examples, encoded, self._balance(examples))
         encoded_pairs = [EncodedPair.of(pair, self.tokenizer, limit) for pair in pairs]
-        self.model.read_with(self.config.sentences)
         generator = torch.Generator().manual_seed(_step_seed(self.config.seed, step))
         batch = replace(batch, pairs=encoded_pairs)
         return self._run_step(

@@ -32,6 +32,7 @@ from fixstream.trainer.checkpoint import (
     stored_checkpoint,
     version_of,
 )
+from fixstream.trainer.gate import Cost
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Position
 from fixstream.trainer.training import WARM_START, Start
@@ -99,6 +100,7 @@ def _start(newest_version: int, checkpoint: StoredCheckpoint, history: UpdateHis
         manifest.counts,
         in_force,
         promotions,
+        Cost.of(manifest.metrics, "champion_cost"),
         manifest.versions.get(WARM_START),
     )
 

@@ -20,7 +20,7 @@ from fixstream.schemas.enums import UpdateKind
 from fixstream.trainer.admission import Admission, Admitted
 from fixstream.trainer.checkpoint import FEEDBACK, Content, Counts, Manifest, StoredCheckpoint
 from fixstream.trainer.feedback import FeedbackBook
-from fixstream.trainer.gate import Answers
+from fixstream.trainer.gate import Answers, Cost, CostLimits, within
 from fixstream.trainer.learner import Learner, Learnt
 from fixstream.trainer.ledger import Ledger, Position, WaitingExample
 from fixstream.trainer.metrics import (
@@ -61,6 +61,7 @@ class LoopConfig:
     step_wait_s: float = 2.0
     checkpoint_every_steps: int = 100
     checkpoint_interval_s: float = 300.0
+    cost_limits: CostLimits = field(default_factory=CostLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class Start:
     """Versions that this one descends from."""
     promotions: tuple[int, ...] = ()
     """Those of them that were promoted, oldest first."""
+    champion_cost: Cost | None = None
+    """What the promoted model costs that is in use; None if nobody knows."""
     warm_start: str | None = None
     """What the lineage began with, where that was no fresh model; every manifest names it."""
 
@@ -171,12 +174,14 @@ class TrainingLoop:
     def begin_checkpoint(self) -> None:
         """Judges the present model and hands a copy of it to the recorder."""
         started = time.perf_counter()
-        answers = self._learner.answers()
+        answers, cost = self._learner.costed_answers()
         verdict = self._learner.judge(answers)
+        verdict = within(self._config.cost_limits, verdict, cost, self._start.champion_cost)
         is_promoted = verdict.kind is UpdateKind.PROMOTED
         position = self._ledger.position()
         champion_answers = answers if is_promoted else self._learner.validation.champion
         start = self._start
+        champion_cost = cost if is_promoted else start.champion_cost
         manifest = Manifest(
             model=self._config.model,
             version=start.next_version,
@@ -191,7 +196,12 @@ class TrainingLoop:
             batch_offsets=position.batch_offsets,
             origin_offsets=position.origin_offsets,
             lineage=self._ledger.lineage(),
-            metrics={**verdict.metrics, "loss": self._mean_loss or 0.0},
+            metrics={
+                **verdict.metrics,
+                **cost.metrics("cost"),
+                **(champion_cost.metrics("champion_cost") if champion_cost else {}),
+                "loss": self._mean_loss or 0.0,
+            },
             versions=_versions(start.warm_start),
             feedback_offsets=self._feedback.offsets(),
         )
@@ -320,6 +330,7 @@ class TrainingLoop:
             next_version=manifest.version + 1,
             parent=manifest.version,
             champion=manifest.champion,
+            champion_cost=Cost.of(manifest.metrics, "champion_cost"),
             in_force=self._start.in_force | {manifest.version},
             promotions=(*self._start.promotions, manifest.version)
             if manifest.kind is UpdateKind.PROMOTED

@@ -7,7 +7,7 @@ import numpy as np
 from fixstream.schemas.enums import UpdateKind
 from fixstream.trainer.examples import LearningExample
 from fixstream.trainer.features import Encoded
-from fixstream.trainer.gate import Answers, ValidationSet
+from fixstream.trainer.gate import Answers, Cost, CostLimits, ValidationSet, Verdict, within
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Floats
 
@@ -114,3 +114,67 @@ def test_it_resumes_with_members_and_champion() -> None:
     resumed.load_state_tensors(gate.state_tensors(champion))
     assert resumed.members == gate.members
     np.testing.assert_array_equal(resumed.champion.hits, champion.hits)
+
+
+def test_falls_within_the_margin_may_not_add_up() -> None:
+    gate = validation(240)
+    gate.crown(answers(gate, set()))
+    kinds = []
+    for step in range(1, 9):
+        wrong = set(range(3 * step))
+        verdict = gate.judge(answers(gate, wrong), MARGIN)
+        kinds.append(verdict.kind)
+        if verdict.kind is UpdateKind.REJECTED:
+            break
+        gate.crown(answers(gate, wrong))
+    assert kinds[0] is UpdateKind.PROMOTED
+    assert kinds[-1] is UpdateKind.REJECTED
+    assert verdict.reason is not None
+    assert verdict.reason.endswith("against the best champion so far")
+    # A restart, also one that promotes at the same moment, knows the best one still.
+    resumed = ValidationSet(size=240, held_out_share=1.0)
+    resumed.load_state_tensors(gate.state_tensors(gate.champion))
+    assert resumed.judge(answers(resumed, wrong), MARGIN).reason == verdict.reason
+
+
+def test_a_better_champion_becomes_the_one_to_beat() -> None:
+    gate = validation(60)
+    gate.crown(answers(gate, set(range(30))))
+    gate.crown(answers(gate, set()))
+    gate.crown(answers(gate, set(range(4))))
+    verdict = gate.judge(answers(gate, set(range(20))), MARGIN)
+    assert verdict.kind is UpdateKind.REJECTED
+
+
+def test_no_source_fills_the_set_alone() -> None:
+    gate = ValidationSet(size=40, held_out_share=1.0)
+    for number in range(400):
+        candidate = member(number, number % 3)
+        source = "rest" if number < 200 else ("reddit", "github")[number % 2]
+        if gate.wants(candidate, f"event-{number}", source):
+            gate.add(candidate, source)
+        if number == 199:
+            assert len(gate.members) == 30
+    assert len(gate.members) == 40
+    resumed = ValidationSet(size=50, held_out_share=1.0)
+    resumed.load_state_tensors(gate.state_tensors(gate.champion))
+    assert not resumed.wants(member(500, 0), "event-500", "rest")
+
+
+def test_a_candidate_that_costs_much_more_is_rejected_with_the_reason() -> None:
+    promoted = Verdict(UpdateKind.PROMOTED, None, {})
+    champion, limits = Cost(1000, 0.01), CostLimits(size_factor=1.5, latency_factor=2.0)
+    for cost, reason in (
+        (Cost(1600, 0.01), "size is 1.60 times the champion's, above 1.5 times"),
+        (Cost(1000, 0.03), "latency is 3.00 times the champion's, above 2 times"),
+    ):
+        verdict = within(limits, promoted, cost, champion)
+        assert (verdict.kind, verdict.reason) == (UpdateKind.REJECTED, reason)
+    for cost, beside in (
+        (Cost(1400, 0.019), champion),
+        (Cost(9000, 9.0), None),
+        (Cost(1000, 9.0), Cost(1000, 0.0)),
+    ):
+        assert within(limits, promoted, cost, beside) is promoted
+    assert Cost.of(champion.metrics("champion_cost"), "champion_cost") == champion
+    assert Cost.of({}, "champion_cost") is None

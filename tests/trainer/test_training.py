@@ -20,6 +20,7 @@ from fixstream.trainer.checkpoint import (
     SigningKey,
     StoredCheckpoint,
 )
+from fixstream.trainer.gate import Cost
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Ledger, WaitingExample
 from fixstream.trainer.recorder import CheckpointRecorder
@@ -213,3 +214,15 @@ def test_the_lineage_of_a_resumed_loop_goes_on(tmp_path: Path) -> None:
         b.loop.advance()
         b.loop.finish(20.0)
         assert (b.updates[0].version, b.updates[0].parent) == (8, 7)
+
+
+def test_a_model_that_costs_too_much_is_rejected_also_after_a_restart(tmp_path: Path) -> None:
+    with bench(tmp_path) as b:
+        b.loop.begin(replace(Start(), champion=1, champion_cost=Cost(1000, 0.0)))
+        b.feed(0, 4)
+        b.loop.advance()
+        b.loop.finish(20.0)
+        assert b.updates[0].kind is UpdateKind.REJECTED
+        assert "times the champion's" in (b.updates[0].reason or "")
+        assert b.updates[0].metrics["champion_cost.size_bytes"] == 1000
+        assert b.updates[0].metrics["cost.size_bytes"] > 1250
