@@ -238,7 +238,7 @@ class CrashMachine(RuleBasedStateMachine):
         assert held == expected, "fixes are not those of the host"
         self.folder.cleanup()
 
-    @rule(number=NUMBERS, seconds=st.integers(0, 2))
+    @rule(number=NUMBERS, seconds=st.sampled_from([0, 0, 1]))
     def write(self, number: int, seconds: int) -> None:
         self.clock.advance(seconds)
         post = self.host.posts.get(number)
@@ -259,7 +259,7 @@ class CrashMachine(RuleBasedStateMachine):
     def limit(self, after: int) -> None:
         self.host.limited_after = after
 
-    @rule(steps=st.integers(0, 40))
+    @rule(steps=st.integers(0, 20))
     def crash(self, steps: int) -> None:
         self.fuse.steps_left = steps
         self._crawl()
