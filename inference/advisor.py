@@ -80,6 +80,24 @@ class Advisor:
         self._clock = clock
         self._pool = pool
 
+    @property
+    def num_waiting(self) -> int:
+        """Predictions that wait."""
+        return self._predictor.num_waiting
+
+    async def advise_group(self, inquiry: Inquiry) -> Advice:
+        """Labels and public fixes for a group of errors. Raises Overloaded."""
+        key: AdviceKey = (
+            self._slot.version,
+            visibility_key(None),
+            f"group:{inquiry.fingerprint}",
+        )
+        advice = self._suggester.recall(key)
+        if advice is None:
+            prediction = await self._predictor.predict(inquiry.text)
+            advice = self._suggester.advise(key, inquiry, prediction)
+        return advice
+
     async def advise(self, asked: AskedError) -> Advised:
         """Labels and fixes for an error. Raises Overloaded."""
         key: AdviceKey = (self._slot.version, visibility_key(None), _digest(asked))

@@ -184,22 +184,34 @@ def _add_reporting(router: APIRouter, parts: RestParts, config: RestConfig) -> N
     @router.post("/feedback", status_code=202)
     async def feedback(body: FeedbackBody, request: Request) -> FeedbackAccepted:
         """Whether a fix worked. Accepted means that Kafka has acknowledged it."""
-        await parts.limiter.check("feedback", *callers(request))
-        record = FixFeedback(
-            feedback_id=uuid.uuid4().hex,
-            error_id=body.error_id,
-            solution_id=body.solution_id,
-            solution_worked=body.solution_worked,
-            comment=parts.reports.scrubbed(body.feedback) if body.feedback else None,
-            submitted_at=parts.clock.now(),
-            submitter=_submitter(config.submitter_key, callers(request)[0]),
-        )
-        known = parts.sources.observations.fingerprint_of(body.error_id)
-        fingerprint = fingerprint_in(body.error_id) or known
-        record = parts.suggester.stamped(record, fingerprint)
-        headers = feedback_headers(parts.suggester, record)
-        await parts.intake.send([Outgoing(config.feedback_topic, body.error_id, record, headers)])
-        return FeedbackAccepted(feedback_id=record.feedback_id)
+        return FeedbackAccepted(feedback_id=await give_feedback(parts, config, body, request))
+
+
+async def give_feedback(
+    parts: RestParts, config: RestConfig, body: FeedbackBody, request: Request
+) -> str:
+    """Sends a caller's word on a fix, and returns its id once Kafka has acknowledged it.
+
+    Raises:
+        Problem: 429.
+        RetryLater: Kafka did not take it.
+    """
+    await parts.limiter.check("feedback", *callers(request))
+    record = FixFeedback(
+        feedback_id=uuid.uuid4().hex,
+        error_id=body.error_id,
+        solution_id=body.solution_id,
+        solution_worked=body.solution_worked,
+        comment=parts.reports.scrubbed(body.feedback) if body.feedback else None,
+        submitted_at=parts.clock.now(),
+        submitter=_submitter(config.submitter_key, callers(request)[0]),
+    )
+    known = parts.sources.observations.fingerprint_of(body.error_id)
+    fingerprint = fingerprint_in(body.error_id) or known
+    record = parts.suggester.stamped(record, fingerprint)
+    headers = feedback_headers(parts.suggester, record)
+    await parts.intake.send([Outgoing(config.feedback_topic, body.error_id, record, headers)])
+    return record.feedback_id
 
 
 def callers(request: Request) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from fixstream.inference.gate import Gate, GateConfig
 from fixstream.inference.guard import Guard
 from fixstream.inference.readiness import Readiness
 from fixstream.inference.rest_models import ProblemDocument
-from fixstream.inference.web_page import page_routes
+from fixstream.inference.web_page import PageParts, page_routes
 from fixstream.schemas.asyncapi import asyncapi_document
 
 DESCRIPTION = "Report errors, ask for fixes, and say whether they worked."
@@ -53,7 +53,7 @@ def create_application(
     )
     problems.install(app)
     app.include_router(learning_routes(parts, rest))
-    app.include_router(page_routes(app, parts))
+    app.include_router(page_routes(app, PageParts(parts, rest, readiness, keys is not None)))
     _add_health(app, readiness)
     _add_topics(app, rest.topic_prefix)
     _describe_problems(app)

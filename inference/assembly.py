@@ -28,6 +28,7 @@ from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.lag import LagProbe, WatchedGroup
 from fixstream.inference.loading import CheckpointLoader, LoaderConfig, warm_up
 from fixstream.inference.observations import Observations
+from fixstream.inference.page_receivers import CausesReceiver, HistoryReceiver
 from fixstream.inference.predictor import Predictor, PredictorConfig
 from fixstream.inference.rate_limit import RateLimiter, rate_store
 from fixstream.inference.readiness import Readiness, ReadinessParts
@@ -187,6 +188,22 @@ class Assembly:
         stack.enter_context(self._reader([topics.FEEDBACK], feedback))
         groups = GroupsReceiver(self._observations)
         stack.enter_context(self._reader([topics.GROUPS], groups))
+        seen = self._observations
+        causes = CausesReceiver(seen.causes, self._codec)
+        stack.enter_context(self._reader([topics.CAUSES], causes))
+        stack.enter_context(self._history_reader(suggester))
+
+    def _history_reader(self, suggester: Suggester) -> TopicReader:
+        name = self._kafka.topic(topics.ERRORS_TRIAGED)
+        receiver = HistoryReceiver(
+            self._observations.history, self._codec, self._scrubber, suggester.note_seen
+        )
+        return TopicReader(
+            lambda: self._consumer(f"{GROUP}-reader"),
+            [name],
+            receiver,
+            max_age_s={name: self._settings.page_history_h * 3600},
+        )
 
     def _publisher(self) -> RecordPublisher:
         # No linger: a suggestion is wanted now, and a chunk of them goes out together anyway.
@@ -288,9 +305,7 @@ class Assembly:
         return RestConfig(
             raw_topic=self._kafka.topic(topics.ERRORS_RAW),
             feedback_topic=self._kafka.topic(topics.FEEDBACK),
-            submitter_key=submitter_key(
-                settings.submitter_key, Path(settings.keys_folder)
-            ),
+            submitter_key=submitter_key(settings.submitter_key, Path(settings.keys_folder)),
             top_k=settings.top_k,
             topic_prefix=self._kafka.topic_prefix,
         )

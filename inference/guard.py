@@ -31,6 +31,7 @@ SCOPES = {
     ("POST", f"{PREFIX}/predict"): KeyScope.PREDICT,
     ("GET", f"{PREFIX}/suggest-fix"): KeyScope.PREDICT,
     ("POST", f"{PREFIX}/feedback"): KeyScope.FEEDBACK,
+    ("POST", "/feedback"): KeyScope.FEEDBACK,
 }
 CHALLENGE = 'Bearer realm="fixstream", Basic realm="fixstream"'
 """Basic, so that a browser asks: the password is the key, the name does not matter."""

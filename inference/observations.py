@@ -1,7 +1,8 @@
 """What the service has seen go by, for the live page and `/stats`: bounded, and no more than that.
 
-Counts are of what this instance read, since it started; the groups' own counts come from the
-processor, which remembers them across restarts. Nothing here is estimated.
+Groups and causes are read from the topics again at every start; how often a group was seen the
+processor tells, which remembers it. Other counts are of what this instance did since it started.
+Nothing here is estimated.
 """
 
 from __future__ import annotations
@@ -10,30 +11,16 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
+from fixstream.inference.cause_graph import CauseGraph
+from fixstream.inference.group_history import GroupHistory
 from fixstream.schemas.records import SuggestedFix, TriagedError
 
 V = TypeVar("V")
 
-MAX_GROUPS = 5_000
 MAX_SUGGESTIONS = 50
 MAX_EVENTS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSeen:
-    """One group as it was last seen."""
-
-    fingerprint: str
-    title: str
-    service: str
-    domain: str
-    severity: str
-    category: str
-    occurrences: int
-    last_seen: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +32,13 @@ class SuggestionSeen:
 
 
 class Observations:
-    """The last groups, suggestions and event ids. Safe to use from several threads."""
+    """The last groups, causes, suggestions and event ids. Safe to use from several threads."""
 
     def __init__(self) -> None:
         """Starts with none."""
+        self.history = GroupHistory()
+        self.causes = CauseGraph()
         self._lock = threading.Lock()
-        self._groups: OrderedDict[str, GroupSeen] = OrderedDict()
         self._suggestions: deque[SuggestionSeen] = deque(maxlen=MAX_SUGGESTIONS)
         self._fingerprints: OrderedDict[str, str] = OrderedDict()
         self._group_counts: dict[str, dict[int, int]] = {}
@@ -59,24 +47,11 @@ class Observations:
         self.num_with_fix = 0
 
     def triaged(self, records: Iterable[TriagedError]) -> None:
-        """Notes triaged errors."""
+        """Notes which group each error belongs to, for feedback on it."""
         with self._lock:
             for record in records:
                 self.num_triaged += 1
-                fingerprint, event = record.fingerprint, record.event
-                before = self._groups.pop(fingerprint, None)
-                self._groups[fingerprint] = GroupSeen(
-                    fingerprint=fingerprint,
-                    title=record.title,
-                    service=event.service,
-                    domain=record.domain.value,
-                    severity=record.severity.value,
-                    category=record.category.value,
-                    occurrences=max(record.occurrences, before.occurrences if before else 0),
-                    last_seen=event.occurred_at,
-                )
-                self._fingerprints[event.event_id] = fingerprint
-            _shrink(self._groups, MAX_GROUPS)
+                self._fingerprints[record.event.event_id] = record.fingerprint
             _shrink(self._fingerprints, MAX_EVENTS)
 
     def group_counted(self, fingerprint: str, partition: int, occurrences: int) -> None:
@@ -91,6 +66,11 @@ class Observations:
             counts.pop(partition, None)
             if not counts:
                 self._group_counts.pop(fingerprint, None)
+
+    def occurrences_of(self, fingerprint: str) -> int:
+        """How often the processor has seen a group, over all partitions; 0 if it does not say."""
+        with self._lock:
+            return sum(self._group_counts.get(fingerprint, {}).values())
 
     @property
     def num_groups(self) -> int:
@@ -108,11 +88,6 @@ class Observations:
     def fingerprint_of(self, event_id: str) -> str | None:
         """The group of an event that was seen a while ago at most."""
         return self._fingerprints.get(event_id)
-
-    def groups(self, limit: int) -> list[GroupSeen]:
-        """The groups seen last, newest first."""
-        with self._lock:
-            return list(reversed(self._groups.values()))[:limit]
 
     def suggestions(self, limit: int) -> list[SuggestionSeen]:
         """The last suggestions that held a fix, newest first."""

@@ -59,6 +59,8 @@ class InferenceSettings(ServiceSettings):
     """Fixes in a published suggestion, and in an answer that does not ask for another number."""
     load_starter: bool = True
     """Publish the starter set of fixes when the topic holds none of it."""
+    page_history_h: float = Field(default=24.0, ge=0, le=24)
+    """Hours of past errors that the page reads again at start."""
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     """The largest request body; a larger one is answered 413."""
     body_deadline_s: float = Field(default=10.0, gt=0)

@@ -186,6 +186,10 @@ class Suggester:
         """Lets later errors without a fix be compared with this one."""
         self._near.note(record)
 
+    def nearest(self, inquiry: Inquiry) -> tuple[NearError, ...]:
+        """The groups most like this error; its own is one, if it was seen."""
+        return self._near.search(inquiry.fingerprint, inquiry.terms)
+
     @property
     def learned_weight(self) -> float:
         """How much the learned similarity counts at present."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -140,6 +140,7 @@ class Publisher:
     """Writes tiny real checkpoints and signs updates about them, as the trainer does."""
 
     folder: Path
+    config: ModelConfig = TINY
     key: SigningKey = field(init=False)
     store: FolderCheckpointStore = field(init=False)
 
@@ -152,12 +153,13 @@ class Publisher:
         tokenizer = HashedTokenizer(
             TokenizerConfig(vocab_size=TINY.vocab_size, max_tokens=TINY.max_sequence_length)
         )
-        model = TrainedModel.fresh(TINY, tokenizer, seed=version if seed is None else seed)
+        model = TrainedModel.fresh(self.config, tokenizer, seed=version if seed is None else seed)
         content = Content(
             {"weights.safetensors": {k: v.contiguous() for k, v in model.tensors().items()}},
             {"tokenizer.json": tokenizer.to_json()},
         )
-        stored = self.store.write(_manifest(version), content, self.key)
+        manifest = replace(_manifest(version), config=self.config)
+        stored = self.store.write(manifest, content, self.key)
         return self.update(
             version,
             artifact_uri=stored.name,
@@ -267,6 +269,7 @@ class ServiceOptions:
     loader: ModelLoader = field(default_factory=FakeLoader)
     clock: Clock = field(default_factory=SystemClock)
     keys: KeyRing | None = None
+    reading: Callable[[], Reading] = Reading
 
 
 @contextmanager
@@ -294,7 +297,7 @@ def service(options: ServiceOptions | None = None) -> Iterator[Service]:
             reports=ReportScrubber(scrubber, options.clock, pool),
             limiter=RateLimiter(options.limits),
             sources=sources,
-            reading=Reading,
+            reading=options.reading,
             clock=options.clock,
         )
         app = create_application(

@@ -11,6 +11,7 @@ _KEPT_BY_LIBRARIES = (
     "pytest_timeout",
     "ThreadPoolExecutor-",  # asyncio's default executor is shut down with its loop, not its task.
     "asyncio_",
+    "uvloop_",
     "AnyIO worker thread",
     "fsspecIO",
     "tqdm_monitor",
