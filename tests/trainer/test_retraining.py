@@ -322,3 +322,20 @@ def desk(kafka: Kafka, folder: Path) -> Desk:
         TrustedKeys.load(folder / "keys"),
         SystemClock(),
     )
+
+
+def test_an_interruption_leaves_nothing_that_counts(tmp_path: Path) -> None:
+    store = FolderCheckpointStore(tmp_path / "out")
+    key = SigningKey.load_or_create(tmp_path / "keys" / "signing.pem")
+    found = [KeptBatch(one, BATCHES, place) for place, one in enumerate(MIXED)]
+
+    def interrupted(done: int, of: int) -> None:
+        assert of == len(MIXED)
+        if done == 3:
+            raise KeyboardInterrupt
+
+    kept = KeptRange({BATCHES: 0}, {BATCHES: len(found)})
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(order(), kept, found, (store, key), interrupted)
+    assert store.names() == []
+    assert rebuild(order(), kept, found, (store, key)).num_kept == 64
