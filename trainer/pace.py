@@ -16,8 +16,8 @@ class PaceConfig:
     """When the network rests."""
 
     first_blocks: int = 24
-    """So many blocks are trained on in any case: by then its gain is an average over enough labels
-    to go by, and a longer start was never earned back."""
+    """So many blocks are trained on in any case: its gain fades over a hundred labels, so that by
+    then it can be gone by where people label."""
     good_gain: float = 0.01
     """From this fall of the log loss on, in nats, every block is trained on."""
     fair_gain: float = 0.002

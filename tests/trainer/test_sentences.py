@@ -20,22 +20,8 @@ from fixstream.trainer.learner import Learner
 from fixstream.trainer.mixture import SENTENCES
 from fixstream.trainer.sentences import SentencePath, Sentences, digest_of, values_of
 from fixstream.trainer.wide import Target
+from support.sentences import WIDTH, Letters
 from support.training import TINY_LEARNER, TINY_MODEL, training_example
-
-WIDTH = 6
-
-
-class Letters(Sentences):
-    """Stands in for an encoder: counts a few letters, so that a test needs no library."""
-
-    def __init__(self, digest: str = "letters") -> None:
-        self.digest = digest
-        self.width = WIDTH
-
-    def read(self, text: ErrorText) -> bytes:
-        counts = np.array([text.message.count(letter) for letter in "acdmrt"], np.float32)
-        return (counts / max(float(np.linalg.norm(counts)), 1.0)).astype("<f2").tobytes()
-
 
 READING = replace(
     TINY_LEARNER,
