@@ -47,10 +47,10 @@ from fixstream.trainer.rollback import (
     promoted,
     rolled_back,
 )
+from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.settings import LearningSettings, TrainerSettings
 from fixstream.trainer.step import train_step
 from fixstream.trainer.success import Fall
-from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.training import LoopConfig, TrainingLoop
 from fixstream.trainer.update_log import Superseded, UpdateLog
 from fixstream.trainer.update_watch import UpdateWatch
@@ -175,8 +175,8 @@ class TrainerService:
             lease = stack.enter_context(
                 TrainerLease(kafka, settings.model, settings.lease_wait_s, holder_id)
             )
-            codec = make_codec(kafka)
             store.clear_unfinished()  # A remote store is ours by the lease alone.
+            codec = make_codec(kafka)
             trusted = key.trusting(beside=key_path.parent)
             updates = UpdateLog(kafka, codec, settings.model, self._clock)
             watch = UpdateWatch(lease, updates, codec, settings.model, trusted)
@@ -308,6 +308,7 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
     Raises:
         Misconfigured: the sizes do not fit together, or there is no such sentence encoder.
     """
+    sentences = Sentences(settings.sentence_encoder) if settings.sentence_encoder else None
     try:
         model, tokenizer = (
             learning.model_size(settings.wide_buckets, settings.memory_places, sentences),
@@ -326,8 +327,8 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         held_out_share=settings.held_out_share,
         promotion_margin=settings.promotion_margin,
         seed=settings.seed,
-    sentences = Sentences(settings.sentence_encoder) if settings.sentence_encoder else None
         precision=measure_precision(),
+        sentences=sentences,
     )
 
 
@@ -346,7 +347,6 @@ def loop_config(settings: TrainerSettings, learning: LearningSettings) -> LoopCo
 def signing_key_path(settings: TrainerSettings, learning: LearningSettings) -> Path:
     """Where the private key lies; raises Misconfigured where a remote store leaves that open."""
     if settings.signing_key is not None:
-        sentences=sentences,
         return settings.signing_key
     return keys_beside(learning.checkpoint_dir, "FIXSTREAM_TRAINER_SIGNING_KEY") / "signing.pem"
 

@@ -83,10 +83,10 @@ class TrainerSettings(ServiceSettings):
     """Threads of the matrix products; 0 leaves it to torch (one a core)."""
     niceness: int = Field(default=5, ge=0, le=19)
     """How far the trainer stands back for other processes on a shared machine."""
-    wide_buckets: int = Field(default=2**18, ge=256, le=2**24)
-    """Hash buckets of the wide n-gram path."""
     sentence_encoder: Path | None = None
     """Folder of a sentence-transformers model whose frozen embeddings one path reads; none."""
+    wide_buckets: int = Field(default=2**18, ge=256, le=2**24)
+    """Hash buckets of the wide n-gram path."""
     memory_places: int = Field(default=4096, ge=0, le=100_000)
     """Recent examples that the memory path compares with; each prediction looks at all of them."""
     replay_share: float = Field(default=0.5, ge=0.0, lt=1.0)
