@@ -19,7 +19,7 @@ from fixstream.schemas.errors import Misconfigured
 if TYPE_CHECKING:
     from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey, StoredCheckpoint
     from fixstream.trainer.exclusions import Exclusions
-    from fixstream.trainer.learner import LearnerConfig
+    from fixstream.trainer.learner import Learner, LearnerConfig
     from fixstream.trainer.rollback import Desk
     from fixstream.trainer.succession import Comparison
 
@@ -137,6 +137,7 @@ def _rebuilt(
         validation_of(desk.store, champion).members,
         desk.clock.now(),
         trainer.accept_gaps,
+        _beginning(trainer.warm_start),
     )
     kept = kept_range(desk.kafka)
     tell(f"{kept.num_messages} batches are kept; {exclusions.described()}")
@@ -151,6 +152,16 @@ def _rebuilt(
     if rebuilt.num_unknown:
         out.print(f"{rebuilt.num_unknown} of unknown source or service were kept", markup=False)
     return rebuilt.stored
+
+
+def _beginning(folder: Path | None) -> Callable[[Learner], object]:
+    """What the trainer itself does with a fresh learner."""
+    from fixstream.trainer.checkpoint import TrustedKeys
+    from fixstream.trainer.warm_start import KEYS, take_warm_start
+
+    if folder is None:
+        return lambda learner: None
+    return lambda learner: take_warm_start(learner, folder, TrustedKeys.load(folder / KEYS))
 
 
 def _judge(

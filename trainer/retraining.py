@@ -92,6 +92,8 @@ class Order:
     """The champion's validation set."""
     started_at: datetime
     accept_gaps: bool = False
+    begin_with: Callable[[Learner], object] = lambda learner: None
+    """What the trainer itself would do with a fresh learner: take a warm start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,7 @@ class _Rebuilding:
         self._clock = SettableClock(order.started_at)
         config = order.learner
         learner = Learner(config)
+        order.begin_with(learner)
         learner.validation = SharedValidationSet(
             config.validation_size, config.held_out_share, order.held_out
         )
