@@ -95,13 +95,14 @@ class FieldedBm25:
     def search(self, message: str, limit: int) -> list[str]:
         """The ids of the best fixes, best first."""
         title, _, body = message.partition("\n")
-        scores: Counter[int] = Counter()
+        scores: dict[int, float] = defaultdict(float)
         for word, weight in _bag(title, body).items():
             postings = self._postings.get(word, [])
             rarity = math.log1p((len(self._ids) - len(postings) + 0.5) / (len(postings) + 0.5))
             for index, share in postings:
                 scores[index] += weight * rarity * share
-        return [self._ids[index] for index, _ in scores.most_common(limit)]
+        best = sorted(scores, key=lambda index: -scores[index])[:limit]
+        return [self._ids[index] for index in best]
 
 
 def reciprocal_rank(found: Sequence[str], right: str) -> float:
