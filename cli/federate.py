@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fixstream.trainer.federation.averaging import Round
     from fixstream.trainer.federation.flower import Tls
     from fixstream.trainer.federation.shared_weights import SharedPart
-    from fixstream.trainer.learner import Learner
 
 federate = typer.Typer(
     help="Learn one model with other deployments, without sharing events.", no_args_is_help=True
@@ -68,6 +67,7 @@ def server(
     """Run a federation: send the weights, average the members' updates, write a warm start."""
     import secrets
 
+    from fixstream.cli.new_learner import learner_from_settings
     from fixstream.runtime.clock import SystemClock
     from fixstream.trainer.federation.averaging import AveragingConfig, UpdateAveraging
     from fixstream.trainer.federation.flower import serve_federation
@@ -75,7 +75,7 @@ def server(
     from fixstream.trainer.federation.shared_weights import SharedWeights
     from fixstream.trainer.warm_start import write_warm_start
 
-    learner, clock = _fresh_learner(), SystemClock()
+    learner, clock = learner_from_settings(), SystemClock()
     counted: list[int] = []
 
     def on_round(done: Round) -> None:
@@ -132,6 +132,7 @@ def client(
     import numpy as np
 
     from fixstream.cli.kafka_access import reachable_kafka
+    from fixstream.cli.new_learner import learner_from_settings
     from fixstream.runtime.registry import make_codec
     from fixstream.trainer.federation.example_feed import ExampleFeed
     from fixstream.trainer.federation.flower import take_part
@@ -150,7 +151,7 @@ def client(
     with ExitStack() as stack:
         feed = stack.enter_context(ExampleFeed(kafka, make_codec(kafka), folder / "place.json"))
         training = LocalTraining(
-            _fresh_learner(), _part(part), feed, RoundConfig(max_examples=examples)
+            learner_from_settings(), _part(part), feed, RoundConfig(max_examples=examples)
         )
         # Without a seed the generator takes the system's entropy.
         participant = Participant(training, membership, book, np.random.default_rng())
@@ -159,15 +160,6 @@ def client(
         f"{book.num_rounds} updates sent so far; privacy budget spent: "
         f"epsilon {book.epsilon:.4g} at delta {delta:.0e}"
     )
-
-
-def _fresh_learner() -> Learner:
-    from fixstream.runtime.settings import load_settings
-    from fixstream.trainer.learner import Learner
-    from fixstream.trainer.service import learner_config
-    from fixstream.trainer.settings import LearningSettings, TrainerSettings
-
-    return Learner(learner_config(load_settings(TrainerSettings), load_settings(LearningSettings)))
 
 
 def _part(name: str) -> SharedPart:

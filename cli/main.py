@@ -23,6 +23,7 @@ from fixstream.cli import (
     labels,
     models,
     operate,
+    pretrain,
     retrain,
     services,
     texts,
@@ -61,6 +62,7 @@ app.command("retrain")(retrain.retrain)
 app.add_typer(keys.keys, name="keys")
 app.command("audit")(audit)
 app.command("backtest")(backtest)
+app.command("pretrain")(pretrain.pretrain)
 app.add_typer(federate.federate, name="federate")
 app.command("doctor")(doctor.doctor)
 

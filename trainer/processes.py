@@ -90,8 +90,9 @@ class Processes:
         """
         if self.is_alone:
             return
-        gradients = [p.grad for p in parameters if p.grad is not None and not p.grad.is_sparse]
-        tables = [p for p in parameters if p.grad is not None and p.grad.is_sparse]
+        every = list(parameters)
+        gradients = [p.grad for p in every if p.grad is not None and not p.grad.is_sparse]
+        tables = [p for p in every if p.grad is not None and p.grad.is_sparse]
         if gradients:
             flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
             dist.all_reduce(flat)
@@ -146,6 +147,7 @@ class Processes:
             torch.cat([part[:n] for part, n in zip(all_rows, kept, strict=True)])[None],
             torch.cat([part[:n] for part, n in zip(all_values, kept, strict=True)]),
             gradient.shape,
+            check_invariants=False,
         ).coalesce()
 
     def _gathered(self, own: Tensor, longest: int) -> list[Tensor]:
