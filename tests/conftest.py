@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from fixstream.runtime.broker import EmbeddedBroker
 from fixstream.runtime.topics_admin import apply_topics
 from support.kafka import Kafka, broker_settings, shared_broker, unique_prefix
 from support.threads import left_behind, living_threads
+
+# How long a machine under load takes to draw or to run an example says nothing about the code.
+hypothesis.settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
