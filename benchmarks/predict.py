@@ -197,7 +197,8 @@ def started(target: Callable[[Connection], None]) -> Iterator[Server]:
     process.start()
     theirs.close()
     try:
-        yield Server(*ours.recv(), ours)
+        port, precision = ours.recv()
+        yield Server(port, precision, ours)
     finally:
         process.terminate()
         process.join()

@@ -147,6 +147,7 @@ def main() -> None:
         if first > 0:  # The first batch warms both up.
             seconds["ours"].append(between - started)
             seconds["plain"].append(time.perf_counter() - between)
+            assert learnt.result is not None, "the network took no step"
             tokens.append(learnt.result.num_tokens)
     report(precision.value, seconds, tokens)
 

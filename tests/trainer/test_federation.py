@@ -6,11 +6,13 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
 from flwr.server.client_manager import SimpleClientManager
+from flwr.server.client_proxy import ClientProxy
 from numpy.typing import NDArray
 
 from fixstream.schemas.errors import ArtifactRejected, Misconfigured
@@ -158,13 +160,6 @@ class TestSharedWeights:
         assert all(np.array_equal(a, b) for a, b in zip(before, shared.read(), strict=True))
 
 
-class _Member:
-    """What Flower hands the strategy for one client that answered."""
-
-    def __init__(self, number: int) -> None:
-        self.cid = str(number)
-
-
 def result(arrays: Sequence[Floats], member: str, round_number: int = 1) -> FitRes:
     seal = KEY.seal(answer(round_number, "f", member), arrays)
     return FitRes(
@@ -187,7 +182,9 @@ class TestAveraging:
         return [np.full(shape, scale, np.float32) for shape in self.shared.shapes()]
 
     def aggregate(self, results: Sequence[FitRes]) -> Round:
-        answers = [(_Member(number), one) for number, one in enumerate(results)]
+        # The strategy goes by the sealed name in an answer, never by the connection it came on.
+        connection = cast("ClientProxy", None)
+        answers = [(connection, one) for one in results]
         self.strategy.aggregate_fit(1, answers, [])
         return self.rounds[-1]
 
