@@ -93,10 +93,15 @@ def check_parts() -> Finding:
 def _lacking_modules() -> dict[str, list[str]]:
     """The modules that are not installed, by the part that needs them."""
     missing = {
-        part: [module for module in modules if importlib.util.find_spec(module) is None]
+        part: [module for module in modules if not _is_there(module)]
         for part, modules in PARTS_NEED.items()
     }
     return {part: modules for part, modules in missing.items() if modules}
+
+
+def _is_there(module: str) -> bool:
+    # Once imported, Faust has no spec any more, and `find_spec` raises for it.
+    return module in sys.modules or importlib.util.find_spec(module) is not None
 
 
 def check_settings() -> Finding:
