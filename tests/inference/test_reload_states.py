@@ -19,7 +19,6 @@ from fixstream.inference.served import ErrorText, Prediction
 from fixstream.runtime.clock import SettableClock
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.records import ModelUpdate
-from fixstream.trainer.model import ModelConfig
 from support import inference as support
 from support.inference import FakeModel, Publisher, Service, ServiceOptions, service
 
@@ -170,14 +169,10 @@ async def test_no_answer_is_of_two_models() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-def test_memory_stays_flat_over_two_hundred_reloads(
-    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_stays_flat_over_two_hundred_reloads(publisher: Publisher) -> None:
     # Large enough that one model kept by mistake is seen: five megabytes each. The allocator keeps
     # and gives back some on its own account, so a tenth of a model a reload is the bound.
-    config = replace(support.TINY, vocab_size=20_000, embedding_dim=64)
-    monkeypatch.setattr(support, "TINY", config)
-    assert isinstance(config, ModelConfig)
+    publisher.config = replace(publisher.config, vocab_size=20_000, embedding_dim=64)
     first = publisher.promote(1)
     resident_mb: list[float] = []
     with service(options(publisher, SettableClock())) as running:

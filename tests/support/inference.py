@@ -151,7 +151,9 @@ class Publisher:
     def promote(self, version: int, *, seed: int | None = None) -> ModelUpdate:
         """A checkpoint of this version, and the signed update that promotes it."""
         tokenizer = HashedTokenizer(
-            TokenizerConfig(vocab_size=TINY.vocab_size, max_tokens=TINY.max_sequence_length)
+            TokenizerConfig(
+                vocab_size=self.config.vocab_size, max_tokens=self.config.max_sequence_length
+            )
         )
         model = TrainedModel.fresh(self.config, tokenizer, seed=version if seed is None else seed)
         content = Content(
