@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ from typing import Any
 import structlog
 
 from fixstream.runtime.clock import Clock
+from fixstream.runtime.whole_file import replace_file
 from fixstream.schemas.errors import Misconfigured
 
 log = structlog.get_logger(__name__)
@@ -114,15 +114,8 @@ class KeyFile:
         return True
 
     def _write(self, keys: list[ApiKey]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f".{self.path.name}.new")
         text = json.dumps({"keys": [_to_json(one) for one in keys]}, indent=1) + "\n"
-        # A crash leaves the old file or the new one, and nobody else may ever read either.
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self.path)
+        replace_file(self.path, text.encode())
 
 
 class KeyRing:

@@ -7,15 +7,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from fixstream.runtime.background import BackgroundThread
 from fixstream.runtime.clock import Clock
 from fixstream.runtime.tracing import trace_headers
 from fixstream.schemas.codec import Codec
@@ -52,7 +52,7 @@ class Intake(Protocol):
         """
 
 
-class KafkaIntake:
+class KafkaIntake(BackgroundThread):
     """An intake on a Kafka producer, with a thread that serves its delivery reports."""
 
     def __init__(
@@ -66,16 +66,11 @@ class KafkaIntake:
             clock: Stamps the headers.
             timeout_s: How long a delivery may take before the caller is told to come again.
         """
+        super().__init__("intake")
         self._producer = producer
         self._codec = codec
         self._clock = clock
         self._timeout_s = timeout_s
-        self._is_stopping = False
-        self._thread = threading.Thread(target=self._serve_reports, name="intake", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -83,8 +78,7 @@ class KafkaIntake:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._is_stopping = True
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         num_left = self._producer.flush(CLOSE_TIMEOUT_S)
         if num_left:
             log.warning("records not delivered at close", num_records=num_left)
@@ -124,8 +118,9 @@ class KafkaIntake:
             raise BrokerUnavailable(f"Kafka refuses the record: {error.args[0].str()}") from None
         return arrival
 
-    def _serve_reports(self) -> None:
-        while not self._is_stopping:
+    def run(self) -> None:
+        """Serves delivery reports."""
+        while not self.stopping.is_set():
             self._producer.poll(POLL_S)
 
 

@@ -14,14 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import structlog
 
 from fixstream.inference import metrics
 from fixstream.inference.served import ErrorText, Prediction, ServedModel
 from fixstream.inference.slot import ModelSlot
+from fixstream.runtime.background import BackgroundThread
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.errors import RetryLater
 
@@ -62,7 +61,7 @@ class _Waiting:
     given_up_at: float
 
 
-class Predictor:
+class Predictor(BackgroundThread):
     """Predicts with whatever model the slot holds. A context manager: its thread runs inside."""
 
     def __init__(
@@ -81,6 +80,7 @@ class Predictor:
             config: Limits; the defaults suit two cores.
             prepare_thread: Called first in the thread, to set its number of torch threads.
         """
+        super().__init__("predictor")
         self._slot = slot
         self._clock = clock
         self._config = config or PredictorConfig()
@@ -88,23 +88,11 @@ class Predictor:
         self._changed = threading.Condition()
         self._waiting: deque[_Waiting] = deque()
         self._seconds_per_text = 0.0
-        self._is_stopping = False
-        self._thread = threading.Thread(target=self._run, name="predictor", daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def wake(self) -> None:
+        """Lets the thread see that it shall stop; it answers what waits first."""
         with self._changed:
-            self._is_stopping = True
             self._changed.notify()
-        self._thread.join()
 
     @property
     def num_waiting(self) -> int:
@@ -136,17 +124,22 @@ class Predictor:
         """Called with the lock held: refusing now is kinder than refusing after a wait."""
         num_waiting, config = len(self._waiting), self._config
         wait_s = num_waiting * self._seconds_per_text
-        if self._is_stopping or num_waiting >= config.max_waiting or wait_s > config.max_wait_s:
+        if (
+            self.stopping.is_set()
+            or num_waiting >= config.max_waiting
+            or wait_s > config.max_wait_s
+        ):
             metrics.PREDICTIONS_REFUSED.inc()
             raise Overloaded(f"{num_waiting} predictions are waiting", max(1, math.ceil(wait_s)))
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Answers in batches until it is asked to stop and nothing waits."""
         self._prepare_thread()
         had_company = False
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._is_stopping)
-                if self._is_stopping and not self._waiting:
+                self._changed.wait_for(lambda: self._waiting or self.stopping.is_set())
+                if self.stopping.is_set() and not self._waiting:
                     break
                 batch = self._take(had_company)
             had_company = len(batch) > 1
@@ -155,9 +148,9 @@ class Predictor:
     def _take(self, had_company: bool) -> list[_Waiting]:
         """Called with the lock held; waits for company where the last batch had some."""
         config = self._config
-        if had_company and len(self._waiting) < config.max_batch and not self._is_stopping:
+        if had_company and len(self._waiting) < config.max_batch and not self.stopping.is_set():
             self._changed.wait_for(
-                lambda: len(self._waiting) >= config.max_batch or self._is_stopping,
+                lambda: len(self._waiting) >= config.max_batch or self.stopping.is_set(),
                 timeout=config.company_wait_s,
             )
         size = min(len(self._waiting), config.max_batch)

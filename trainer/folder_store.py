@@ -7,7 +7,6 @@ whole or not at all. A lock of the system keeps a second trainer on the same fol
 from __future__ import annotations
 
 import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import TextIO
 
 from safetensors import SafetensorError
 
+from fixstream.runtime.whole_file import flush_path
 from fixstream.schemas.errors import ArtifactRejected, Misconfigured
 from fixstream.trainer.checkpoint_format import (
     HOLDER_CHARS,
@@ -64,9 +64,9 @@ class FolderCheckpointStore:
             shutil.rmtree(temporary, ignore_errors=True)
             stored = write_files(temporary, manifest, content, key)
             for path in (*temporary.iterdir(), temporary):
-                _flush(path)
+                flush_path(path)
             temporary.rename(final)
-            _flush(self.root)
+            flush_path(self.root)
         except (OSError, SafetensorError) as error:
             # Also what was renamed already: the caller will write this version anew.
             for left in (temporary, final):
@@ -162,12 +162,3 @@ class FolderCheckpointStore:
             raise Misconfigured(
                 f"checkpoints cannot be kept in {self.root}: {error.strerror}"
             ) from error
-
-
-def _flush(path: Path) -> None:
-    """Forces a file, or a folder's entries, onto the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

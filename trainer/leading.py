@@ -19,6 +19,7 @@ from fixstream.trainer.features import Encoded
 from fixstream.trainer.network import ErrorLearningModel, ModelConfig
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, OptimizerConfig
 from fixstream.trainer.precision import Precision
+from fixstream.trainer.prefixes import under
 from fixstream.trainer.processes import Processes, ProcessLost
 from fixstream.trainer.step import (
     EncodedPair,
@@ -112,9 +113,9 @@ def follow(
         if kind == _END:
             return num_steps
         if kind == _MODEL:
-            network = ErrorLearningModel.from_tensors(model, _under("network.", message))
+            network = ErrorLearningModel.from_tensors(model, under("network.", message))
             optimizer = AdamOptimizerWithWarmup(network.named_parameters(), sparse, schedule)
-            optimizer.load_state_tensors(_under("optimizer.", message))
+            optimizer.load_state_tensors(under("optimizer.", message))
             continue
         assert network is not None, "a step came before its model"
         assert optimizer is not None, "a step came before its optimizer"
@@ -188,11 +189,3 @@ def _step_of(
     )
     generator = torch.Generator().manual_seed(int(message["seed"]))
     return batch, generator, _PRECISIONS[int(message["precision"])]
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

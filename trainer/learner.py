@@ -41,6 +41,7 @@ from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, OptimizerConfig
 from fixstream.trainer.pace import PaceConfig
 from fixstream.trainer.pairs import TrainingPair
 from fixstream.trainer.precision import Precision
+from fixstream.trainer.prefixes import prefixed, under
 from fixstream.trainer.quarantine import Quarantine
 from fixstream.trainer.replay import ReplayBuffer
 from fixstream.trainer.scores import ProgressiveScores
@@ -206,18 +207,18 @@ class Learner:
         state = {
             WEIGHTS: self.model.tensors(),
             OPTIMIZER: {
-                **_prefixed("network.", self.optimizer.state_tensors()),
+                **prefixed("network.", self.optimizer.state_tensors()),
                 **{
                     name: torch.from_numpy(array)
                     for name, array in self.model.paths.learning_state().items()
                 },
             },
             REPLAY: {
-                **_prefixed("replay.", self.replay.state_tensors()),
-                **_prefixed("validation.", self.validation.state_tensors(champion)),
-                **_prefixed("scores.", self.scores.state_tensors()),
-                **_prefixed("quarantine.", self.quarantine.state_tensors()),
-                **_prefixed("drift.", self.drift.state_tensors()),
+                **prefixed("replay.", self.replay.state_tensors()),
+                **prefixed("validation.", self.validation.state_tensors(champion)),
+                **prefixed("scores.", self.scores.state_tensors()),
+                **prefixed("quarantine.", self.quarantine.state_tensors()),
+                **prefixed("drift.", self.drift.state_tensors()),
                 "num_steps": torch.tensor([self._num_steps]),
             },
         }
@@ -251,13 +252,13 @@ class Learner:
         self.optimizer = self._fresh_optimizer()
         side = tensors[REPLAY]
         try:
-            self.optimizer.load_state_tensors(_under("network.", tensors[OPTIMIZER]))
-            self.replay.load_state_tensors(_under("replay.", side))
-            self.validation.load_state_tensors(_under("validation.", side))
-            self.scores.load_state_tensors(_under("scores.", side))
-            if held := _under("quarantine.", side):  # Checkpoints of old have none.
+            self.optimizer.load_state_tensors(under("network.", tensors[OPTIMIZER]))
+            self.replay.load_state_tensors(under("replay.", side))
+            self.validation.load_state_tensors(under("validation.", side))
+            self.scores.load_state_tensors(under("scores.", side))
+            if held := under("quarantine.", side):  # Checkpoints of old have none.
                 self.quarantine.load_state_tensors(held)
-            if watched := _under("drift.", side):
+            if watched := under("drift.", side):
                 self.drift.load_state_tensors(watched)
             self._num_steps = int(side["num_steps"])
         except (KeyError, ValueError, RuntimeError, IndexError) as error:
@@ -359,15 +360,3 @@ def _copied(tensor: Tensor, spare: Tensor | None) -> Tensor:
 def _step_seed(seed: int, step: int) -> int:
     # Randomness as a function of the step: a resumed run needs no generator's state.
     return int(np.random.SeedSequence((seed, 3, step)).generate_state(1, np.uint64)[0]) >> 1
-
-
-def _prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {prefix + name: tensor for name, tensor in tensors.items()}
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

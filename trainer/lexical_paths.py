@@ -16,6 +16,7 @@ from fixstream.trainer.bayes import BayesPath
 from fixstream.trainer.features import Encoded
 from fixstream.trainer.memory import Memory
 from fixstream.trainer.mixture import SENTENCES
+from fixstream.trainer.prefixes import under
 from fixstream.trainer.sentences import SentencePath
 from fixstream.trainer.tallies import Tallies
 from fixstream.trainer.wide import Floats, Grams, Target, WidePath, grams
@@ -55,13 +56,13 @@ class LexicalPaths:
     @classmethod
     def from_state(cls, arrays: _Arrays) -> LexicalPaths:
         """The reverse of `state`; raises KeyError or ValueError where the arrays do not fit."""
-        wide = WidePath(_under("wide.", arrays))
-        sentences = _under(_SENTENCES, arrays)
+        wide = WidePath(under("wide.", arrays))
+        sentences = under(_SENTENCES, arrays)
         return cls(
             wide,
-            Memory(_under("memory.", arrays), wide.num_buckets),
-            BayesPath(_under("bayes.", arrays), wide.num_buckets),
-            Tallies(_under("tallies.", arrays)),
+            Memory(under("memory.", arrays), wide.num_buckets),
+            BayesPath(under("bayes.", arrays), wide.num_buckets),
+            Tallies(under("tallies.", arrays)),
             SentencePath(sentences) if sentences else None,
         )
 
@@ -117,11 +118,3 @@ class LexicalPaths:
 
     def _grams(self, encoded: Sequence[Encoded]) -> list[Grams]:
         return [grams(one, self.wide.num_buckets) for one in encoded]
-
-
-def _under(prefix: str, arrays: _Arrays) -> dict[str, NDArray[np.generic]]:
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }

@@ -34,6 +34,7 @@ from fixstream.trainer.mixture import (
 )
 from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
 from fixstream.trainer.precision import Precision
+from fixstream.trainer.prefixes import under
 from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.wide import Floats
 
@@ -140,12 +141,12 @@ class TrainedModel:
         ):
             raise ArtifactRejected("tokenizer.json does not fit the model's configuration")
         try:
-            network = ErrorLearningModel.from_tensors(config, _under("network.", tensors))
+            network = ErrorLearningModel.from_tensors(config, under("network.", tensors))
             paths = LexicalPaths.from_state(
                 {k: v.numpy() for k, v in tensors.items() if not k.startswith("network.")}
             )
             mixture = Mixture.from_state(
-                {k: v.numpy() for k, v in _under("mixture.", tensors).items()}
+                {k: v.numpy() for k, v in under("mixture.", tensors).items()}
             )
         except (KeyError, ValueError, RuntimeError) as error:
             raise ArtifactRejected(f"weights.safetensors does not fit: {error}") from error
@@ -277,11 +278,3 @@ class TrainedModel:
 def _is_hinted(head: str, encoded: Encoded) -> bool:
     hints = {"domain": encoded.domain_id, "severity": encoded.severity_id}
     return hints.get(head, MASKED_HINT) != MASKED_HINT
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

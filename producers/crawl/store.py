@@ -8,13 +8,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from fixstream.runtime.whole_file import replace_file
 from fixstream.schemas.errors import Misconfigured
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -82,28 +82,11 @@ class FolderStore:
             Misconfigured: The folder cannot be written.
         """
         path = self._path(source, query)
-        new = path.with_suffix(".new")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-            _sync_folder(path.parent)
+            replace_file(path, json.dumps(state).encode())
         except OSError as error:
             raise Misconfigured(f"{path}: {error.strerror}") from None
 
     def _path(self, source: str, query: str) -> Path:
         digest = hashlib.blake2b(query.encode(), digest_size=4).hexdigest()
         return self._folder / source / f"{_UNSAFE.sub('_', query)[:80]}-{digest}.json"
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without this the new name may be lost in a power cut, though the file's content was not.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from fixstream.producers.tail.following import Position
+from fixstream.runtime.whole_file import replace_file
 from fixstream.schemas.errors import Misconfigured
 
 
@@ -38,12 +38,5 @@ class PositionFile:
 
     def save(self, positions: Mapping[str, Position]) -> None:
         """Replace the file; a crash leaves the old one or the new one."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_suffix(f".{os.getpid()}.new")
         text = json.dumps({path: asdict(position) for path, position in positions.items()})
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
+        replace_file(self._path, text.encode())

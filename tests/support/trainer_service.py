@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.kafka import RecordPublisher, make_producer
+from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.codec import Codec
+from fixstream.schemas.errors import FixstreamError
 from fixstream.schemas.records import TrainingBatch
 from fixstream.schemas.topics import TRAINING_BATCHES
 from fixstream.trainer.checkpoint import (
@@ -14,7 +21,8 @@ from fixstream.trainer.checkpoint import (
     TrustedKeys,
     stored_checkpoint,
 )
-from fixstream.trainer.service import LearningSettings, TrainerSettings
+from fixstream.trainer.rollback import Desk
+from fixstream.trainer.service import LearningSettings, TrainerSettings, run
 from support.kafka import Kafka
 from support.training import training_batch
 
@@ -64,3 +72,48 @@ def newest_manifest(folder: Path) -> Manifest | None:
     if not names:
         return None
     return stored_checkpoint(store, names[-1], TrustedKeys.load(folder / "keys")).manifest
+
+
+@contextmanager
+def running_trainer(
+    kafka: Kafka, places: LearningSettings, **changes: Any
+) -> Iterator[list[BaseException]]:
+    """A trainer in a thread of this process; stops in order at the end of the block.
+
+    Args:
+        kafka: The test's broker and topics.
+        places: The specification's settings, with where its checkpoints lie.
+        changes: Settings that differ from `SETTINGS`.
+
+    Yields:
+        What it failed with, once it has.
+    """
+    stop = StopSignal()
+    failures: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            run(SETTINGS.model_copy(update=changes), kafka.settings, places, stop)
+        except FixstreamError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=target, name="trainer-under-test")
+    thread.start()
+    try:
+        yield failures
+    finally:
+        stop.set()
+        thread.join(60.0)
+        assert not thread.is_alive()
+
+
+def desk(kafka: Kafka, folder: Path) -> Desk:
+    """Where an operator looks at the models of such a trainer."""
+    return Desk(
+        kafka.settings,
+        Codec(),
+        "error-learning",
+        FolderCheckpointStore(folder),
+        TrustedKeys.load(folder / "keys"),
+        SystemClock(),
+    )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from fixstream.inference.loading import CheckpointLoader, LoaderConfig
 from fixstream.inference.served import ErrorText
-from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.errors import ArtifactRejected, FixstreamError
+from fixstream.schemas.errors import ArtifactRejected
 from fixstream.schemas.records import OffsetRange
 from fixstream.trainer.checkpoint import (
     WEIGHTS,
@@ -26,40 +24,19 @@ from fixstream.trainer.checkpoint import (
     stored_checkpoint,
 )
 from fixstream.trainer.rollback import merged
-from fixstream.trainer.service import run
 from fixstream.trainer.updates import UpdateHistory, read_history
 from support.deadlines import eventually
 from support.kafka import Kafka
 from support.stores import faulty_place
-from support.trainer_service import SETTINGS, learning, send_range
+from support.trainer_service import learning, running_trainer, send_range
 from support.training import RAW_TOPIC
 
 pytestmark = pytest.mark.kafka
 
 
-@contextmanager
-def training(kafka: Kafka, address: str, keys: Path) -> Iterator[list[BaseException]]:
-    stop = StopSignal()
-    failures: list[BaseException] = []
-    settings = SETTINGS.model_copy(
-        update={"checkpoints_kept": 50, "signing_key": keys / "signing.pem"}
-    )
+def training(kafka: Kafka, address: str, keys: Path) -> AbstractContextManager[list[BaseException]]:
     places = learning(Path("unused")).model_copy(update={"checkpoint_dir": address})
-
-    def target() -> None:
-        try:
-            run(settings, kafka.settings, places, stop)
-        except FixstreamError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=target, name="trainer-under-test")
-    thread.start()
-    try:
-        yield failures
-    finally:
-        stop.set()
-        thread.join(60.0)
-        assert not thread.is_alive()
+    return running_trainer(kafka, places, checkpoints_kept=50, signing_key=keys / "signing.pem")
 
 
 def history(kafka: Kafka, keys: Path) -> UpdateHistory:

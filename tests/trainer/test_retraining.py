@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +14,8 @@ from typer.testing import CliRunner
 
 from fixstream.cli.main import app
 from fixstream.cli.retrain import parsed
-from fixstream.runtime.clock import SystemClock
-from fixstream.runtime.stopping import StopSignal
-from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import LabelSource, UpdateKind
-from fixstream.schemas.errors import FixstreamError, Misconfigured, OffsetGap
+from fixstream.schemas.errors import Misconfigured, OffsetGap
 from fixstream.schemas.records import Labels, OffsetRange, TrainingBatch, TrainingExample
 from fixstream.trainer.checkpoint import (
     WEIGHTS,
@@ -35,12 +31,11 @@ from fixstream.trainer.exclusions import Exclusions
 from fixstream.trainer.features import ErrorText
 from fixstream.trainer.model import TrainedModel
 from fixstream.trainer.retraining import KeptBatch, KeptRange, Order, Rebuilt, rebuild
-from fixstream.trainer.rollback import Desk, NotPossible, merged
-from fixstream.trainer.service import run
+from fixstream.trainer.rollback import NotPossible, merged
 from fixstream.trainer.training import LoopConfig
 from support.deadlines import eventually
 from support.kafka import Kafka
-from support.trainer_service import SETTINGS, learning, newest_manifest, send
+from support.trainer_service import desk, learning, newest_manifest, running_trainer, send
 from support.training import (
     RAW_TOPIC,
     START,
@@ -205,29 +200,11 @@ def test_the_options_say_what_is_wrong_with_them() -> None:
             parsed(words, *times)
 
 
-@contextmanager
-def training(kafka: Kafka, folder: Path) -> Iterator[list[BaseException]]:
-    stop = StopSignal()
-    failures: list[BaseException] = []
-    settings = SETTINGS.model_copy(update=WIDE)
-
-    def target() -> None:
-        try:
-            run(settings, kafka.settings, learning(folder), stop)
-        except FixstreamError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=target, name="trainer-under-test")
-    thread.start()
-    try:
-        yield failures
-    finally:
-        stop.set()
-        thread.join(60.0)
-        assert not thread.is_alive()
-
-
 WIDE = {"held_out_share": 0.3, "checkpoints_kept": 50}
+
+
+def training(kafka: Kafka, folder: Path) -> AbstractContextManager[list[BaseException]]:
+    return running_trainer(kafka, learning(folder), **WIDE)
 
 
 def seen(folder: Path, count: int) -> Callable[[], Manifest | None]:
@@ -311,17 +288,6 @@ def test_without_the_poison_it_is_right_again_and_the_trainer_goes_on(
     assert update.version in later.in_force()
     since = [r for one in later.updates if one.version > update.version for r in one.lineage]
     assert merged(since) == (OffsetRange(RAW_TOPIC, 0, count, count + 16),)
-
-
-def desk(kafka: Kafka, folder: Path) -> Desk:
-    return Desk(
-        kafka.settings,
-        Codec(),
-        "error-learning",
-        FolderCheckpointStore(folder),
-        TrustedKeys.load(folder / "keys"),
-        SystemClock(),
-    )
 
 
 def test_an_interruption_leaves_nothing_that_counts(tmp_path: Path) -> None:

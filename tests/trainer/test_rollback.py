@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -13,55 +12,32 @@ from typer.testing import CliRunner
 from fixstream.cli.main import app
 from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.kafka import RecordPublisher, make_producer
-from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
-from fixstream.schemas.errors import ArtifactRejected, FixstreamError, Misconfigured
+from fixstream.schemas.errors import ArtifactRejected, Misconfigured
 from fixstream.schemas.records import FixFeedback, ModelUpdate, OffsetRange
 from fixstream.schemas.topics import FEEDBACK
 from fixstream.trainer.checkpoint import FolderCheckpointStore, SigningKey, TrustedKeys, open_update
 from fixstream.trainer.lease import LeaseRefused
-from fixstream.trainer.rollback import Desk, NotPossible, block_range, merged, roll_back
-from fixstream.trainer.service import run
+from fixstream.trainer.rollback import NotPossible, block_range, merged, roll_back
 from fixstream.trainer.update_log import Superseded, UpdateLog
 from support.deadlines import eventually
 from support.kafka import Kafka
 from support.records import UPDATE
-from support.trainer_service import SETTINGS, learning, newest_manifest, send_range
+from support.trainer_service import (
+    desk,
+    learning,
+    newest_manifest,
+    running_trainer,
+    send_range,
+)
 from support.training import RAW_TOPIC, START
 
 
-@contextmanager
-def training(kafka: Kafka, folder: Path, wait_s: float = 20.0) -> Iterator[list[BaseException]]:
-    stop = StopSignal()
-    failures: list[BaseException] = []
-    settings = SETTINGS.model_copy(update={"lease_wait_s": wait_s, "checkpoints_kept": 50})
-
-    def target() -> None:
-        try:
-            run(settings, kafka.settings, learning(folder), stop)
-        except FixstreamError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=target, name=f"trainer-{folder.name}")
-    thread.start()
-    try:
-        yield failures
-    finally:
-        stop.set()
-        thread.join(60.0)
-        assert not thread.is_alive()
-
-
-def desk(kafka: Kafka, folder: Path) -> Desk:
-    return Desk(
-        kafka.settings,
-        Codec(),
-        "error-learning",
-        FolderCheckpointStore(folder),
-        TrustedKeys.load(folder / "keys"),
-        SystemClock(),
-    )
+def training(
+    kafka: Kafka, folder: Path, wait_s: float = 20.0
+) -> AbstractContextManager[list[BaseException]]:
+    return running_trainer(kafka, learning(folder), lease_wait_s=wait_s, checkpoints_kept=50)
 
 
 def key(folder: Path) -> SigningKey:

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.topics_admin import apply_topics
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
-from fixstream.schemas.errors import FixstreamError, OffsetGap
+from fixstream.schemas.errors import OffsetGap
 from fixstream.schemas.records import ModelUpdate
 from fixstream.schemas.topics import MODEL_UPDATES, TRAINING_BATCHES
 from fixstream.trainer.checkpoint import (
@@ -33,7 +33,7 @@ from fixstream.trainer.service import run
 from fixstream.trainer.updates import UpdateHistory, read_history
 from support.deadlines import eventually
 from support.kafka import Kafka
-from support.trainer_service import SETTINGS, learning, newest_manifest, send
+from support.trainer_service import SETTINGS, learning, newest_manifest, running_trainer, send
 from support.training import TINY_ENVIRONMENT, training_batch
 
 pytestmark = pytest.mark.kafka
@@ -45,26 +45,8 @@ def history(kafka: Kafka, folder: Path) -> UpdateHistory:
     )
 
 
-@contextmanager
-def training(kafka: Kafka, folder: Path) -> Iterator[list[BaseException]]:
-    """A trainer in a thread of this process; stops in order at the end of the block."""
-    stop = StopSignal()
-    failures: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            run(SETTINGS, kafka.settings, learning(folder), stop)
-        except FixstreamError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=target, name="trainer-under-test")
-    thread.start()
-    try:
-        yield failures
-    finally:
-        stop.set()
-        thread.join(60.0)
-        assert not thread.is_alive()
+def training(kafka: Kafka, folder: Path) -> AbstractContextManager[list[BaseException]]:
+    return running_trainer(kafka, learning(folder))
 
 
 def accounted_for(folder: Path, count: int) -> Callable[[], bool]:

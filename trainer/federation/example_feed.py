@@ -8,7 +8,6 @@ and the trainer's own exactly-once promise does not rest on it.
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from pathlib import Path
 from typing import Self
@@ -19,6 +18,7 @@ from confluent_kafka import Consumer, TopicPartition
 from fixstream.runtime.kafka import consume_batch, decode_message, make_consumer
 from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import begin_offsets
+from fixstream.runtime.whole_file import replace_file
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import DeadLetter, Misconfigured
 from fixstream.schemas.records import TrainingBatch, TrainingExample
@@ -106,13 +106,7 @@ class ExampleFeed:
             raise Misconfigured(f"{self._place} says no place: {error}") from None
 
     def _save(self) -> None:
-        new = self._place.with_suffix(".new")
         try:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
-            with new.open("w", encoding="utf-8") as file:
-                json.dump(self._next, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._place)
+            replace_file(self._place, json.dumps(self._next).encode())
         except OSError as error:
             raise Misconfigured(f"{self._place}: {error.strerror}") from None

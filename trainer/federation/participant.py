@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 import structlog
 from flwr.client import NumPyClient
 
+from fixstream.runtime.whole_file import replace_file
 from fixstream.schemas.errors import ArtifactRejected, Misconfigured, Stop
 from fixstream.trainer.federation.local_training import LocalTraining
 from fixstream.trainer.federation.privacy import PrivacyConfig, privatised
@@ -86,14 +86,8 @@ class BudgetBook:
 
     def _write(self, num_rounds: int) -> None:
         book = {"rounds": num_rounds, "settings": self._settings()}
-        new = self._path.with_suffix(".new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with new.open("w", encoding="utf-8") as file:
-                json.dump(book, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._path)
+            replace_file(self._path, json.dumps(book).encode())
         except OSError as error:
             raise Misconfigured(f"{self._path}: {error.strerror}") from None
 
