@@ -25,11 +25,21 @@ class StarterPublisher:
         self._topic = solutions_topic
 
     def publish_if_missing(self, knowledge: KnowledgeBase) -> None:
-        """Publishes the set unless one of its fixes is held. Raises RetryLater on no delivery."""
+        """Publishes the set unless one of its fixes is held, and puts it there at once.
+
+        What is published comes back by the topic a moment later; who asks as soon as the service
+        says that it is ready would find nothing until then.
+
+        Raises:
+            RetryLater: Kafka did not take it.
+        """
         starter = starter_solutions()
         if any(one.solution_id in knowledge for one in starter):
             return
         for one in starter:
             self._publisher.publish(self._topic, one.solution_id, one)
         self._publisher.flush(DELIVERY_TIMEOUT_S)
+        for one in starter:
+            knowledge.put(one)
+        knowledge.commit()
         log.info("starter fixes published", num_solutions=len(starter))

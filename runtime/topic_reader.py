@@ -150,8 +150,11 @@ class TopicReader(BackgroundThread):
         try:
             self._receiver.chunk_ended()
             if not self._is_caught_up and self._has_reached_ends(consumer):
-                self._is_caught_up = True
-                self._receiver.caught_up()
+                try:
+                    self._receiver.caught_up()
+                finally:
+                    # Only now: what the receiver does at this point belongs to being ready.
+                    self._is_caught_up = True
         except Exception:  # The loop edge, as above.
             log.exception("topic receiver failed", topics=self._topics)
 
