@@ -25,11 +25,11 @@ _MESSAGE_KEYS: Final = (
 _LEVEL_KEYS: Final = (
     *("level", "severity", "levelname", "lvl", "log.level", "@level", "loglevel", "level_name"),
     *("@l", "severitytext", "severity_text", "jsonpayload.level", "level.name", "priority"),
-    *("levelno", "severitynumber"),
+    *("levelno", "severitynumber", "s"),
 )
 _TIME_KEYS: Final = (
     *("time", "timestamp", "@timestamp", "ts", "t", "asctime", "datetime", "@t", "date"),
-    *("eventtime", "timemillis", "instant.epochsecond", "__realtime_timestamp"),
+    *("eventtime", "timemillis", "instant.epochsecond", "__realtime_timestamp", "t.$date"),
 )
 _STACK_KEYS: Final = (
     *("stack_trace", "stacktrace", "exc_info", "exception.stacktrace", "exception.stack_trace"),

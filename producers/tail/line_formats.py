@@ -16,12 +16,18 @@ from typing import Any, Final
 from fixstream.producers.tail.line_fields import read_fields, tells_level_and_message
 
 _LEVELS: Final = {
-    **dict.fromkeys(("trace", "debug", "verbose", "fine", "finer", "finest", "d", "v"), "debug"),
-    **dict.fromkeys(("info", "information", "notice", "informational", "config", "i"), "info"),
+    **dict.fromkeys(
+        ("trace", "debug", "verbose", "fine", "finer", "finest", "d", "v", "dbg"), "debug"
+    ),
+    **dict.fromkeys(
+        ("info", "information", "notice", "informational", "config", "i", "inf"), "info"
+    ),
     **dict.fromkeys(("default", "log"), "info"),
-    **dict.fromkeys(("warn", "warning", "w"), "warning"),
+    **dict.fromkeys(("warn", "warning", "w", "wrn"), "warning"),
     **dict.fromkeys(("error", "err", "eror", "severe", "e"), "error"),
-    **dict.fromkeys(("fatal", "crit", "critical", "alert", "dpanic", "panic", "f"), "critical"),
+    **dict.fromkeys(
+        ("fatal", "crit", "critical", "alert", "dpanic", "panic", "f", "ftl"), "critical"
+    ),
     **dict.fromkeys(("emerg", "emergency"), "emergency"),
 }
 ERROR_LEVELS: Final = frozenset({"error", "critical", "emergency"})
@@ -49,26 +55,56 @@ _RFC5424 = re.compile(
     r"<(?P<priority>\d{1,3})>1 (?P<time>\S+) (?P<host>\S+) (?P<app>\S+) (?P<process>\S+) \S+ "
     r"(?:-|(?:\[(?:[^\]\\]|\\.)*\])+)(?: \ufeff?|$)"
 )
-_RFC3164 = re.compile(
-    r"(?:<(?P<priority>\d{1,3})>)?[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?P<host>[\w.:-]{1,255}) "
-    r"(?P<app>[\w./@-]{1,64})(?:\[(?P<process>\d{1,10})\])?: ?"
-)
 _LEVEL_WORD = (
     r"TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|ERR|SEVERE|CRIT(?:ICAL)?|FATAL|ALERT|PANIC|EMERG"
+    r"|DBG|INF|WRN|FTL"
 )
+_RFC3164 = re.compile(
+    r"(?:<(?P<priority>\d{1,3})>)?[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d "
+    r"(?:(?P<host>[\w.:-]{0,254}[\w.-]) )?"
+    r"(?P<app>[\w./@-]{1,64})(?:\[(?P<process>\d{1,10})\])?: ?"
+)
+# As rsyslog writes files today: RFC 3164 with a full time. Without a process in brackets only the
+# precise time tells such a line from an application's own; a level is no host.
+_RSYSLOG = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?P<micros>\.\d{6})?(?:Z|[+-]\d\d:\d\d)) "
+    rf"(?!(?i:{_LEVEL_WORD})\b)(?:(?P<host>[\w.:-]{{0,254}}[\w.-]) (?!(?i:{_LEVEL_WORD})\b))?"
+    r"(?P<app>[\w./@-]{1,64})(?:\[(?P<process>[\w.-]{1,40})\]|(?(micros)(?(host)|(?!))|(?!))): ?"
+)
+_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _TIME = (
-    r"\[?(?P<time>\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
-    r"(?: ?Z| ?[+-]\d\d:?\d\d)?)\]?"
+    rf"(?P<time>\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}(?: ?Z| ?[+-]\d\d:?\d\d)?"
+    # Apache's, Tomcat's and PHP's, Django's
+    rf"|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} [ \d]\d {_CLOCK} \d{{4}}"
+    rf"|\d\d-[A-Z][a-z]{{2}}-\d{{4}} {_CLOCK}|\d\d/[A-Z][a-z]{{2}}/\d{{4}}[ :]{_CLOCK}"
+    # Which is the month depends on the country.
+    rf"|\d\d?[./]\d\d?[./]\d{{4}},? {_CLOCK})"
 )
 _PLAIN = re.compile(
     # A time and, within the next few words, a level: in capitals, or in brackets, or at once.
-    rf"{_TIME}(?:(?:.{{0,80}}?[\s\[|(<:-](?P<level>{_LEVEL_WORD})(?![\w-]))"
-    rf"|(?:.{{0,40}}?[\[(<](?P<bracketed>(?i:{_LEVEL_WORD}))[\])>])"
-    rf"|(?: +(?P<next>(?i:{_LEVEL_WORD}))(?![\w-])))?"
+    # Ruby puts a letter before the time; without a date a level has to follow.
+    rf"(?:[A-Z], )?\[?(?:{_TIME}|(?P<clock>{_CLOCK}))"
+    rf"(?: (?!(?:{_LEVEL_WORD})\])[A-Z][\w/+-]{{1,30}}(?=\]))?\]?"
+    rf"(?:(?:.{{0,80}}?[\s\[|(<:-](?P<level>{_LEVEL_WORD})(?![\w-]))"
+    rf"|(?:.{{0,40}}?[\[(<](?:[\w.-]{{1,40}}:)?(?P<bracketed>(?i:{_LEVEL_WORD})) {{0,8}}[\])>])"
+    rf"|(?: +(?:PHP (?:Parse )?)?(?P<next>(?i:{_LEVEL_WORD}))(?![\w-]))|(?(clock)(?!)))"
 )
-_LEVEL_FIRST = re.compile(rf"\[?(?P<level>{_LEVEL_WORD})\]?(?::| +-| {{1,4}}(?=\S)|\s*$)")
+_LEVEL_FIRST = re.compile(
+    # Log4j puts a thread before it, and milliseconds before that.
+    r"(?:(?:\d{1,12} +)?\[[^\]\s]{1,80}\] +(?=[A-Z]{3,8} ))?"
+    rf"\[?(?P<level>{_LEVEL_WORD})\]?(?::| +-| {{1,4}}(?=\S)|\s*$)"
+)
 _ZONE_APART = re.compile(r" (Z$|[+-]\d\d:?\d\d$)")
-_KLOG = re.compile(r"(?P<level>[DIWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] ")
+_NAMED_MONTH = (
+    "%a %b %d %H:%M:%S %Y",
+    "%a %b %d %H:%M:%S.%f %Y",
+    "%d-%b-%Y %H:%M:%S",
+    "%d-%b-%Y %H:%M:%S.%f",
+    "%d/%b/%Y %H:%M:%S",
+    "%d/%b/%Y:%H:%M:%S",
+)
+_KLOG = re.compile(r"(?P<level>[DIWEF])(?:\d{4}){1,2} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] ")
+_COLOURS = re.compile(r"\x1b\[[\d;]{0,20}m")
 _PAIR = re.compile(r'([A-Za-z_@][\w.@/-]{0,63})=("(?:[^"\\]|\\.)*"|[^\s"=]*)(?=\s|$)')
 
 
@@ -86,6 +122,9 @@ class LogLine:
     """Whether syslog gave each line a beginning of its own, so that the layout says nothing."""
     level: str | None = None
     """debug, info, warning, error, critical or emergency."""
+    is_level_own: bool = True
+    """Whether the application said so. What a daemon writes to standard error, its traces too,
+    syslog forwards as informational."""
     time: datetime | None = None
     error_type: str | None = None
     stack_trace: str | None = None
@@ -96,6 +135,8 @@ class LogLine:
 
 def read_line(text: str) -> LogLine:
     """Everything that one line (without its line break) tells."""
+    if "\x1b" in text:
+        text = _COLOURS.sub("", text)
     wrapped = _container(text)
     if wrapped is not None:
         inner = read_line(wrapped.text)
@@ -141,8 +182,18 @@ def time_of(value: object) -> datetime | None:
     try:
         time = datetime.fromisoformat(_ZONE_APART.sub(r"\1", text))
     except ValueError:
-        return None
+        return _with_named_month(value.replace(",", "."))
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _with_named_month(text: str) -> datetime | None:
+    """The time of one of the layouts that name the month in English, whatever the locale."""
+    for layout in _NAMED_MONTH if len(text) < 40 else ():
+        try:
+            return datetime.strptime(text, layout).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
 
 
 def _from_epoch(number: float) -> datetime | None:
@@ -177,18 +228,19 @@ def _container(text: str) -> LogLine | None:
 
 
 def _syslog(text: str) -> LogLine | None:
-    match = _RFC5424.match(text) or _RFC3164.match(text)
+    match = _RFC5424.match(text) or _RFC3164.match(text) or _RSYSLOG.match(text)
     if match is None:
         return None
     inner = read_line(text[match.end() :])
     found = match.groupdict()
     level = inner.level
-    if level is None and found["priority"] is not None:
+    if level is None and found.get("priority") is not None:
         level = _SYSLOG_LEVELS[int(found["priority"]) % 8]
-    attributes = {**inner.attributes, "syslog.app": found["app"], "host.name": found["host"]}
+    attributes = {**inner.attributes, "syslog.app": found["app"], "host.name": found["host"] or ""}
     return replace(
         inner,
         level=level,
+        is_level_own=inner.level is not None,
         time=inner.time or time_of(found.get("time")),
         attributes=attributes,
         is_wrapped=True,

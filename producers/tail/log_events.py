@@ -40,7 +40,7 @@ def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -
     trace = parse_trace(structured_stack or record.text)
     if trace is None and record.line.level not in ERROR_LEVELS:
         return None
-    if trace is not None and record.line.level in {"debug", "info"}:
+    if trace is not None and record.line.is_level_own and record.line.level in {"debug", "info"}:
         # A trace that the application itself thinks little of.
         return None
     level = record.line.level

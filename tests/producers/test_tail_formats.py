@@ -73,6 +73,38 @@ def events(text: str) -> list[ErrorEvent]:
         ("2026-11-22T12:00:00.123Z WARN slow", "warning"),
         ("[2026-11-22 12:00:00] ERROR in app: Exception on /pay", "error"),
         ("2026/11/22 12:00:00 [error] 31#31: *1 connect() failed", "error"),
+        ("[Sun Nov 22 12:00:00.123456 2026] [core:error] [pid 1:tid 4] AH00124: x", "error"),
+        ("[Sun Nov 22 12:00:00 2026] [error] [client 192.0.2.1] File does not exist", "error"),
+        ("22-Nov-2026 12:00:00.123 SEVERE [main] org.apache.catalina.core.X boom", "error"),
+        ("[22-Nov-2026 12:00:00 UTC] PHP Fatal error:  Allowed memory size exhausted", "critical"),
+        ("[22-Nov-2026 12:00:00 Europe/Berlin] PHP Fatal error:  Allowed memory", "critical"),
+        ("[2026-11-22 12:00:00 ERROR] boom", "error"),
+        ("[22-Nov-2026 12:00:00 UTC] PHP Parse error:  unexpected token in /a.php", "error"),
+        ("[22-Nov-2026 12:00:00 UTC] PHP Warning:  Undefined variable $x", "warning"),
+        ('[22/Nov/2026 12:00:00] "GET /x HTTP/1.1" 200 145', None),
+        ("11/22/2026 12:00:00 ERROR something", "error"),
+        ("22.11.2026 12:00:00 ERROR something", "error"),
+        ("12:00:00.123 [main] ERROR com.shop.Pay - refused", "error"),
+        ("12:00:00,123 ERROR [org.jboss.as] (MSC 1) failed", "error"),
+        ("[12:00:00 ERR] boom", "error"),
+        ("[12:00:00 FTL] boom", "critical"),
+        ("[12:00:00 INF] fine", "info"),
+        ("12:00:00 is when the shop opens", None),
+        ("[main] ERROR com.shop.Pay - refused", "error"),
+        ("1234 [main] ERROR com.shop.Pay  - refused", "error"),
+        ("[main] said ERROR", None),
+        ("E, [2026-11-22T12:00:00.123456 #123] ERROR -- : boom", "error"),
+        ("2026-11-22 12:00:00 [error    ] boom   order=17", "error"),
+        ("\x1b[2m2026-11-22 12:00:00\x1b[0m [\x1b[31m\x1b[1merror    \x1b[0m] boom", "error"),
+        ("\x1b[31mERROR\x1b[0m something broke", "error"),
+        ("E20261122 12:00:00.123456 123 shop.cc:12] boom", "error"),
+        ("2026-11-22T12:00:00.123456+00:00 host app[7]: ERROR boom", "error"),
+        ("2026-11-22T12:00:00.123456+00:00 host kernel: fine", None),
+        ("2026-11-22T12:00:00.123456Z ERROR shop::pay: boom", "error"),
+        ("2026-11-22T12:00:00.123456Z main ERROR: boom", "error"),
+        ("<11>Nov 22 12:00:00 app[7]: cannot open", "error"),
+        ("<11>Nov 22 2026 12:00:00 host app[7]: cannot open", "error"),
+        ('{"t":{"$date":"2026-11-22T12:00:00Z"},"s":"E","c":"NETWORK","msg":"x"}', "error"),
         ("2026-11-22 12:00:00.123 UTC [99] FATAL:  role does not exist", "critical"),
         ("2026-11-22 12:00:00 error something", "error"),
         ("2026-11-22 12:00:00 there was no error at all", None),
@@ -152,6 +184,37 @@ def test_two_bare_traces_in_a_row_are_two_events() -> None:
 
     assert [event.error_type for event in found] == ["KeyError", "KeyError"]
     assert len({event.event_id for event in found}) == 2
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "2026-11-22T12:00:00.123456+00:00 host app[7]: ",
+        "2026-11-22T12:00:00.123456+00:00 host app: ",
+        "2026-11-22T12:00:00+01:00 app[web.1]: ",
+        "<30>Nov 22 12:00:00 host app[7]: ",  # As systemd forwards standard error.
+        "Nov 22 12:00:00 app[7]: ",
+    ],
+)
+def test_a_trace_that_syslog_cut_into_lines_is_one_event(head: str) -> None:
+    (event,) = events("\n".join(head + line for line in [*PYTHON.split("\n"), "fine"]))
+    assert (event.error_type, event.stack_trace) == ("KeyError", PYTHON)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[Sun Nov 22 12:00:00 2026] [error] x",
+        "[Sun Nov 22 12:00:00.000000 2026] [core:error] x",
+        "22-Nov-2026 12:00:00.000 SEVERE x",
+        "[22-Nov-2026 12:00:00 UTC] PHP Fatal error:  x",
+        "[22/Nov/2026 12:00:00] ERROR x",
+        "2026-11-22T13:00:00.000000+01:00 host app[7]: ERROR x",
+    ],
+)
+def test_the_time_of_a_line_is_that_of_its_event(line: str) -> None:
+    (event,) = events(line)
+    assert event.occurred_at == NOW
 
 
 def test_a_message_of_several_lines_stays_whole() -> None:
