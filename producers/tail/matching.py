@@ -9,6 +9,7 @@ import glob
 from pathlib import Path
 
 from fixstream.producers.tail.following import is_compressed, is_rotation_of
+from fixstream.schemas.errors import Misconfigured
 
 
 class PathPatterns:
@@ -16,6 +17,23 @@ class PathPatterns:
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self._paths = paths
+
+    def require_usable(self, *, must_exist: bool) -> None:
+        """Tells of paths that can never give a line.
+
+        Args:
+            must_exist: Whether nobody will wait for files to come.
+
+        Raises:
+            Misconfigured: A path names a compressed file or a folder, or nothing although it must.
+        """
+        for path in self._paths:
+            if path.is_dir():
+                raise Misconfigured(f"{path}: Is a directory; quote a glob such as '{path}/*.log'")
+            if is_compressed(path) and not glob.has_magic(str(path)):
+                raise Misconfigured(f"{path}: compressed files are not read; unpack it first")
+            if must_exist and not path.exists() and not _matching(str(path)):
+                raise Misconfigured(f"{path}: No such file")
 
     def matches(self) -> list[Path]:
         """The files to follow by now, each once; plain paths come whether they exist or not."""

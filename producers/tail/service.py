@@ -284,11 +284,12 @@ def run(
     """Follow until stopped, or until the end of what is there with `once`.
 
     Raises:
-        Misconfigured: The file of positions cannot be used.
+        Misconfigured: The file of positions, or a path, cannot be used.
         RetryLater: Kafka did not take everything; a new start repeats it.
     """
     from fixstream.triage.scrub import Scrubber
 
+    PathPatterns(config.paths).require_usable(must_exist=config.once)
     clock = SystemClock()
     publisher = make_publisher(settings, clock)
     topic = settings.topic(ERRORS_RAW)

@@ -14,9 +14,11 @@ import pytest
 from fixstream.producers.publishing import Publisher
 from fixstream.producers.tail.line_formats import read_line
 from fixstream.producers.tail.log_events import LogOrigin, event_from_record
+from fixstream.producers.tail.matching import PathPatterns
 from fixstream.producers.tail.record_assembly import LogRecord, StreamAssembler
 from fixstream.producers.tail.service import Tail, TailConfig
 from fixstream.runtime.clock import SettableClock
+from fixstream.schemas.errors import Misconfigured
 from fixstream.schemas.records import ErrorEvent, Record
 from fixstream.schemas.validation import validate
 
@@ -155,6 +157,23 @@ def test_bytes_that_are_no_utf8_and_a_byte_order_mark_do_no_harm(tmp_path: Path)
     assert found[1].endswith(" closed")
     for event in follower.collector.events:
         validate(event)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("none.log", "No such file"), ("none*.log", "No such file"), ("old.log.gz", "compressed")],
+)
+def test_a_path_that_can_give_nothing_is_told(tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(Misconfigured, match=told):
+        PathPatterns((tmp_path / name,)).require_usable(must_exist=True)
+    with pytest.raises(Misconfigured, match="directory"):
+        PathPatterns((tmp_path,)).require_usable(must_exist=False)
+
+
+def test_whoever_follows_waits_for_a_file_to_come(tmp_path: Path) -> None:
+    PathPatterns((tmp_path / "none.log", tmp_path / "*.gz")).require_usable(must_exist=False)
+    (tmp_path / "shop.log").touch()
+    PathPatterns((tmp_path / "shop.log", tmp_path / "s*.log")).require_usable(must_exist=True)
 
 
 def test_a_glob_finds_files_that_come_later_and_no_others(tmp_path: Path) -> None:
