@@ -21,7 +21,8 @@ ErrorClass = Annotated[
     str | None,
     typer.Option("--class", help="undecodable, unknown_schema, invalid, too_large or failed."),
 ]
-Partition = Annotated[int | None, typer.Option(help="Partition of errors.raw it came from.")]
+Partition = Annotated[int | None, typer.Option(min=0, help="Partition of errors.raw it came from.")]
+Service = Annotated[str | None, typer.Option(help="Service that sent it: the message's key.")]
 Since = Annotated[datetime | None, typer.Option(help="Set aside at or after this time, UTC.")]
 Until = Annotated[datetime | None, typer.Option(help="Set aside before this time, UTC.")]
 Reason = Annotated[str | None, typer.Option(help="Text that the reason contains.")]
@@ -32,6 +33,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="No more than so many.")]
 def list_(
     error_class: ErrorClass = None,
     partition: Partition = None,
+    service: Service = None,
     since: Since = None,
     until: Until = None,
     reason: Reason = None,
@@ -40,15 +42,15 @@ def list_(
     """List dead letters: coordinates, class, attempts, origin and reason; never the content."""
     from fixstream.streams.replay import list_dead_letters
 
-    wanted = _filter(error_class, partition, since, until, reason)
+    wanted = _filter(error_class, partition, service, since, until, reason)
     for letter in list_dead_letters(reachable_kafka(), wanted, limit):
         out.print(_line(letter), markup=False)
 
 
 @dlq.command("show")
 def show(
-    partition: Annotated[int, typer.Argument(help="Partition of the dead-letter topic.")],
-    offset: Annotated[int, typer.Argument(help="Offset in it.")],
+    partition: Annotated[int, typer.Argument(min=0, help="Partition of the dead-letter topic.")],
+    offset: Annotated[int, typer.Argument(min=0, help="Offset in it.")],
     raw: Annotated[
         bool, typer.Option("--raw", help="Write the original bytes as they are, unscrubbed.")
     ] = False,
@@ -72,6 +74,7 @@ def show(
 def replay(
     error_class: ErrorClass = None,
     partition: Partition = None,
+    service: Service = None,
     since: Since = None,
     until: Until = None,
     reason: Reason = None,
@@ -85,7 +88,7 @@ def replay(
 
     report = replay_dead_letters(
         reachable_kafka(),
-        _filter(error_class, partition, since, until, reason),
+        _filter(error_class, partition, service, since, until, reason),
         limit=limit,
         is_dry_run=is_dry_run,
     )
@@ -99,6 +102,7 @@ def replay(
 def _filter(
     error_class: str | None,
     partition: int | None,
+    service: str | None,
     since: datetime | None,
     until: datetime | None,
     reason: str | None,
@@ -114,6 +118,7 @@ def _filter(
         since=_utc(since),
         until=_utc(until),
         reason_contains=reason,
+        key=None if service is None else service.encode("utf-8", "surrogateescape"),
     )
 
 

@@ -121,9 +121,16 @@ def list_dead_letters(
 
 
 def show_dead_letter(kafka: KafkaSettings, partition: int, offset: int) -> StoredDeadLetter | None:
-    """The letter at these coordinates of the dead-letter topic; None if there is none."""
+    """The letter at these coordinates of the dead-letter topic; None if there is none.
+
+    Raises:
+        BrokerUnavailable: Kafka does not answer in time.
+        Misconfigured: There is no dead-letter topic.
+    """
     with closing(make_consumer(kafka, "dlq")) as consumer:
         start = TopicPartition(kafka.topic(ERRORS_DLQ), partition, offset)
+        if partition not in _partitions(consumer, start.topic):
+            return None
         for message in _read(consumer, start):
             return read_dead_letter(message) if message.offset() == offset else None
     return None
@@ -207,19 +214,26 @@ def _number(text: str | None, default: int) -> int:
 
 
 def _messages(consumer: Consumer, topic: str) -> Iterator[Message]:
+    for partition in _partitions(consumer, topic):
+        yield from _read(consumer, TopicPartition(topic, partition, 0))
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[int]:
     try:
         found = consumer.list_topics(topic, timeout=_REQUEST_TIMEOUT_S).topics[topic]
     except KafkaException as error:
         raise BrokerUnavailable(f"no broker answers: {error.args[0].str()}") from error
     if found.error is not None:
         raise Misconfigured(f"topic {topic} is missing: run `fixstream topics apply`")
-    for partition in sorted(found.partitions):
-        yield from _read(consumer, TopicPartition(topic, partition, 0))
+    return sorted(found.partitions)
 
 
 def _read(consumer: Consumer, start: TopicPartition) -> Iterator[Message]:
     """What the partition holds now, from this offset on."""
-    low, high = consumer.get_watermark_offsets(start, timeout=_REQUEST_TIMEOUT_S)
+    try:
+        low, high = consumer.get_watermark_offsets(start, timeout=_REQUEST_TIMEOUT_S)
+    except KafkaException as failure:
+        raise BrokerUnavailable(f"no broker answers: {failure.args[0].str()}") from failure
     begin = max(low, start.offset)
     if begin >= high:
         return
