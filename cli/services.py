@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 
-def stream() -> None:
+import typer
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=256,
+        help="Local processes, which share the partitions; else FIXSTREAM_STREAMS_WORKERS, or one.",
+    ),
+]
+
+
+def stream(workers: Workers = None) -> None:
     """Run the processor: raw errors in; triaged errors, training batches, dead letters out."""
     from fixstream.runtime.logs import configure_logging
     from fixstream.runtime.settings import KafkaSettings, load_settings
     from fixstream.streams.service import StreamsSettings, run
 
     configure_logging("stream")
-    run(load_settings(StreamsSettings), load_settings(KafkaSettings))
+    given = {} if workers is None else {"workers": workers}
+    run(load_settings(StreamsSettings, **given), load_settings(KafkaSettings))
 
 
 def train() -> None:
