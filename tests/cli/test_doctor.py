@@ -12,8 +12,10 @@ from fixstream.cli.doctor import Verdict, check_rest, check_settings
     [
         "LEARNING_BATCH_SIZE",
         "FIXSTREAM_BROKER_PORT",
+        "FIXSTREAM_CRAWL_INTERVAL_S",
         "FIXSTREAM_INFERENCE_PORT",
         "FIXSTREAM_LOG_LEVEL",
+        "FIXSTREAM_PRODUCERS_SAMPLE_RATE",
         "FIXSTREAM_SECURITY_PROTOCOL",
         "FIXSTREAM_STREAMS_WORKERS",
         "FIXSTREAM_TOPICS_PARTITIONS",

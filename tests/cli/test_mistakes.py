@@ -13,6 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from fixstream.cli.main import app
+from fixstream.runtime import logs
+from fixstream.runtime.topics_admin import apply_topics
+from fixstream.streams import service
+from fixstream.streams.settings import StreamsSettings
+from support.kafka import Kafka
 
 COMMAND = [sys.executable, "-m", "fixstream.cli"]
 NOWHERE = {"FIXSTREAM_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -45,6 +50,8 @@ def mistake(*arguments: str, environment: dict[str, str] | None = None) -> str:
         (["up", "--port", "70000"], "--port"),
         (["up", "--kafka-port", "-1"], "--kafka-port"),
         (["broker", "--port", "70000"], "--port"),
+        (["stream", "--workers", "0"], "--workers"),
+        (["tail", "--once", "no-such-file.log"], "no-such-file.log: No such file"),
     ],
 )
 def test_what_was_typed_wrong(arguments: list[str], told: str) -> None:
@@ -84,6 +91,65 @@ def test_a_wrong_setting_of_the_topics_is_told_in_one_line(kafka_session: str) -
     }
     line = mistake("topics", "apply", environment=environment)
     assert "FIXSTREAM_TOPICS_PARTITIONS" in line
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [
+        ("typer", ["--help"], "cli"),
+        ("torch", ["train"], "trainer"),
+        ("aiohttp", ["crawl", "hackernews", "--once"], "crawlers"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(
+    module: str, arguments: list[str], extra: str
+) -> None:
+    # As where it is not installed: None in the table of modules makes an import raise.
+    without = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {arguments!r};"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{without} from fixstream.cli.__main__ import main; main()"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode in (1, 2)
+    (line,) = ran.stderr.splitlines()
+    assert line == (
+        f"fixstream: this needs {module}, which is not installed: pip install 'fixstream[{extra}]'"
+    )
+
+
+def test_a_full_disk_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [*COMMAND, "scrub"],
+            input=b'{"id": 1, "text": "x"}\n',
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert ran.returncode == 1
+    (line,) = ran.stderr.decode().splitlines()
+    assert line.startswith("fixstream: ")
+    assert "No space left" in line
+
+
+@pytest.mark.kafka
+def test_a_dead_letter_that_is_not_there_is_told_in_one_line(kafka: Kafka) -> None:
+    apply_topics(kafka.settings).require()
+    for partition in ("0", "999"):
+        line = mistake("dlq", "show", partition, "0", environment=kafka.environment)
+        assert line == f"fixstream: no dead letter at partition {partition}, offset 0"
+
+
+def test_the_number_of_workers_that_was_typed_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran_with: list[StreamsSettings] = []
+    monkeypatch.setattr(service, "run", lambda settings, _kafka: ran_with.append(settings))
+    monkeypatch.setattr(logs, "configure_logging", lambda *_: None)
+    monkeypatch.setenv("FIXSTREAM_STREAMS_WORKERS", "3")
+    for arguments in (["stream"], ["stream", "--workers", "2"]):
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert [settings.workers for settings in ran_with] == [3, 2]
 
 
 def test_without_a_command_the_help_is_all() -> None:
