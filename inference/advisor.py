@@ -58,6 +58,8 @@ class Advised:
     error_id: str
     advice: Advice
     is_cached: bool
+    digest: str
+    """Of what was asked: `Advisor.recall` takes it."""
 
 
 class Advisor:
@@ -100,7 +102,7 @@ class Advisor:
 
     async def advise(self, asked: AskedError) -> Advised:
         """Labels and fixes for an error. Raises Overloaded."""
-        key: AdviceKey = (self._slot.version, visibility_key(None), _digest(asked))
+        key = self._key(_digest(asked))
         advice = self._suggester.recall(key)
         is_cached = advice is not None
         if advice is None:
@@ -108,8 +110,20 @@ class Advisor:
             with span("predict", model_version=key[0], fingerprint=inquiry.fingerprint):
                 prediction = await self._predictor.predict(inquiry.text)
             advice = self._suggester.advise(key, inquiry, prediction)
-        error_id = prediction_id(advice.fingerprint, uuid.uuid4().hex)
-        return Advised(error_id, advice, is_cached)
+        return _advised(advice, key, is_cached=is_cached)
+
+    def recall(self, digest: str) -> Advised | None:
+        """The answer to what was asked a short while ago, if it still stands."""
+        key = self._key(digest)
+        advice = self._suggester.recall(key)
+        return None if advice is None else _advised(advice, key, is_cached=True)
+
+    def is_of_model_in_use(self, advice: Advice) -> bool:
+        """Whether the model that gave it serves now."""
+        return advice.model_version == self._slot.version
+
+    def _key(self, digest: str) -> AdviceKey:
+        return self._slot.version, visibility_key(None), digest
 
     async def _inquire(self, asked: AskedError) -> Inquiry:
         if asked.num_chars <= SHORT_CHARS:
@@ -130,6 +144,11 @@ class Advisor:
             domain_hint=asked.domain,
         )
         return inquiry_from_triage(self._triager.triage(event), None)
+
+
+def _advised(advice: Advice, key: AdviceKey, *, is_cached: bool) -> Advised:
+    error_id = prediction_id(advice.fingerprint, uuid.uuid4().hex)
+    return Advised(error_id, advice, is_cached, key[2])
 
 
 def _digest(asked: AskedError) -> str:

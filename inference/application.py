@@ -50,6 +50,8 @@ def create_application(
         docs_url=None,  # FastAPI's own pages load scripts from the internet; ours need none.
         redoc_url=None,
         redirect_slashes=False,
+        # Spans are the gate's. FastAPI's own cost each request, and tell what a caller sent.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     problems.install(app)
     app.include_router(learning_routes(parts, rest))

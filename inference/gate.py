@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 from fastapi import HTTPException
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fixstream.inference import metrics
@@ -27,16 +27,21 @@ log = structlog.get_logger(__name__)
 
 CORRELATION_HEADER = "x-correlation-id"
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
-_SECURITY_HEADERS = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-    "cross-origin-resource-policy": "same-origin",
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+_CORRELATION_NAME = CORRELATION_HEADER.encode()
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+            b"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+        ),
     ),
-}
+)
+"""As ASGI wants them: lower case, encoded once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +160,16 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers[CORRELATION_HEADER] = self._correlation_id
-            for name, value in _SECURITY_HEADERS.items():
-                headers.setdefault(name, value)
+            message = {**message, "headers": self._headers(message["headers"])}
         elif self._is_head and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self._send(message)
+
+    def _headers(self, own: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """An answer's own headers, which stand, and ours."""
+        names = {name for name, _ in own}
+        ours = [one for one in _SECURITY_HEADERS if one[0] not in names]
+        return [*own, (_CORRELATION_NAME, self._correlation_id.encode()), *ours]
 
     async def problem(self, scope: Scope, receive: Receive, status: int, detail: str) -> None:
         """Answers with a problem, unless an answer is under way already."""

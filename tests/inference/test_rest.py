@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
+from starlette.types import Message
 
 from fixstream.inference.gate import GateConfig
 from fixstream.inference.settings import InferenceSettings
@@ -352,6 +354,41 @@ async def test_a_slow_body_is_given_up() -> None:
             headers = {"content-type": "application/json"}
             answer = await client.post(f"{PREFIX}/predict", content=stalls(), headers=headers)
             assert_problem(answer, 408)
+
+
+@pytest.mark.parametrize("call", ["predict", "errors", "feedback"])
+async def test_who_goes_away_in_the_middle_of_a_body_is_no_error_of_ours(
+    running: Service, call: str
+) -> None:
+    coming: list[Message] = [
+        {"type": "http.request", "body": b'{"error_me', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answers: list[Message] = []
+
+    async def receive() -> Message:
+        return coming.pop(0)
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    path = f"{PREFIX}/{call}"
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 9),
+        "server": ("127.0.0.1", 80),
+    }
+    with structlog.testing.capture_logs() as lines:
+        await running.app(scope, receive, send)
+    assert answers[0]["status"] == 400
+    assert lines == []
 
 
 async def test_too_many_are_told_when_to_come_again() -> None:
