@@ -75,7 +75,7 @@ def serve_ours(ready: Connection) -> None:
     import torch
 
     import support.inference as parts
-    from fixstream.inference.embedder import Embedder
+    from fixstream.inference.embedder import Embedder, ModelEncoder
     from fixstream.inference.loading import CheckpointLoader, warm_up
     from fixstream.inference.service import SWITCH_INTERVAL_S
     from fixstream.inference.starter import starter_solutions
@@ -99,9 +99,8 @@ def serve_ours(ready: Connection) -> None:
         assert running.slot.version == 1, running.follower.refusals
         embedder = Embedder(
             running.knowledge,
-            running.slot,
-            running.suggester,
-            running.evidence,
+            running.knowledge.learned,
+            ModelEncoder(running.slot),
             prepare_thread=lambda: torch.set_num_threads(1),
         )
         stack.enter_context(embedder)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fixstream.inference.error_ids import prediction_id
 from fixstream.inference.predictor import Predictor
@@ -96,8 +96,7 @@ class Advisor:
         )
         advice = self._suggester.recall(key)
         if advice is None:
-            prediction = await self._predictor.predict(inquiry.text)
-            advice = self._suggester.advise(key, inquiry, prediction)
+            advice = await self._answer(key, inquiry)
         return advice
 
     async def advise(self, asked: AskedError) -> Advised:
@@ -108,8 +107,7 @@ class Advisor:
         if advice is None:
             inquiry = await self._inquire(asked)
             with span("predict", model_version=key[0], fingerprint=inquiry.fingerprint):
-                prediction = await self._predictor.predict(inquiry.text)
-            advice = self._suggester.advise(key, inquiry, prediction)
+                advice = await self._answer(key, inquiry)
         return _advised(advice, key, is_cached=is_cached)
 
     def recall(self, digest: str) -> Advised | None:
@@ -124,6 +122,12 @@ class Advisor:
 
     def _key(self, digest: str) -> AdviceKey:
         return self._slot.version, visibility_key(None), digest
+
+    async def _answer(self, key: AdviceKey, inquiry: Inquiry) -> Advice:
+        reading = self._suggester.read(inquiry.text)
+        prediction = await self._predictor.predict(inquiry.text)
+        sentence = await asyncio.wrap_future(reading)
+        return self._suggester.advise(key, replace(inquiry, sentence=sentence), prediction)
 
     async def _inquire(self, asked: AskedError) -> Inquiry:
         if asked.num_chars <= SHORT_CHARS:

@@ -20,10 +20,11 @@ from confluent_kafka import Consumer
 from fixstream.inference.advisor import Advisor
 from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.api import RestConfig, RestParts
-from fixstream.inference.embedder import Embedder
+from fixstream.inference.embedder import Embedder, ModelEncoder
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.guard import REFUSED
 from fixstream.inference.intake import CE_SOURCE, KafkaIntake
+from fixstream.inference.judging import LearnedPartJudge
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.lag import LagProbe, WatchedGroup
 from fixstream.inference.loading import CheckpointLoader, LoaderConfig, warm_up
@@ -41,6 +42,7 @@ from fixstream.inference.receivers import (
 from fixstream.inference.reload import ModelFollower
 from fixstream.inference.reporting import ReportScrubber
 from fixstream.inference.responder import Answerer, Responder, ResponderConfig
+from fixstream.inference.sentence_reader import SentenceReader
 from fixstream.inference.settings import InferenceSettings
 from fixstream.inference.slot import ModelSlot
 from fixstream.inference.starter_publishing import StarterPublisher
@@ -107,6 +109,8 @@ class Assembly:
             knowledge = KnowledgeBase(self._scrubber)
             stack.callback(knowledge.close)
             stack.callback(self._slot.close)
+            loader = self._loader()
+            reader = self._reader_of_sentences(stack, loader)
             suggester = Suggester(
                 knowledge,
                 self._evidence,
@@ -116,24 +120,17 @@ class Assembly:
                     exploration=self._settings.exploration,
                     seed=secrets.randbits(32),
                 ),
+                reader,
             )
             stack.callback(suggester.close)
             predictor = stack.enter_context(self._predictor())
-            follower = self._follower()
+            follower = ModelFollower(self._slot, loader, self._clock, self._settings.model_name)
             updates = stack.enter_context(
                 self._reader([topics.MODEL_UPDATES], UpdatesReceiver(follower, self._codec))
             )
             solutions = stack.enter_context(self._solutions_reader(knowledge, suggester))
             self._start_observers(stack, suggester)
-            stack.enter_context(
-                Embedder(
-                    knowledge,
-                    self._slot,
-                    suggester,
-                    self._evidence,
-                    prepare_thread=lambda: torch.set_num_threads(1),
-                )
-            )
+            self._start_embedders(stack, suggester, knowledge, reader)
             responder = stack.enter_context(self._responder(suggester, predictor))
             probe = stack.enter_context(self._probe())
             sources = self._sources(follower, knowledge)
@@ -158,14 +155,41 @@ class Assembly:
             prepare_thread=lambda: torch.set_num_threads(num_threads),
         )
 
-    def _follower(self) -> ModelFollower:
+    def _loader(self) -> CheckpointLoader:
         settings = self._settings
-        loader = CheckpointLoader(
+        return CheckpointLoader(
             open_store(settings.checkpoint_dir),
             Path(settings.trusted_keys_path),
             LoaderConfig(settings.precision, sentence_encoder=settings.sentence_encoder),
         )
-        return ModelFollower(self._slot, loader, self._clock, settings.model_name)
+
+    def _reader_of_sentences(
+        self, stack: ExitStack, loader: CheckpointLoader
+    ) -> SentenceReader | None:
+        """One encoder is in memory: models and retrieval read with the same."""
+        if loader.sentences is None:
+            return None
+        return stack.enter_context(SentenceReader(loader.sentences, self._clock))
+
+    def _start_embedders(
+        self,
+        stack: ExitStack,
+        suggester: Suggester,
+        knowledge: KnowledgeBase,
+        reader: SentenceReader | None,
+    ) -> None:
+        judge = LearnedPartJudge(knowledge, self._slot, suggester, self._evidence)
+        stack.enter_context(
+            Embedder(
+                knowledge,
+                knowledge.learned,
+                ModelEncoder(self._slot),
+                caught_up=judge.look,
+                prepare_thread=lambda: torch.set_num_threads(1),
+            )
+        )
+        if reader is not None:
+            stack.enter_context(Embedder(knowledge, knowledge.sentences, reader))
 
     def _reader(self, followed: Sequence[Topic], receiver: TopicReceiver) -> TopicReader:
         names = [self._kafka.topic(topic) for topic in followed]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,7 +26,7 @@ from fixstream.inference.lexical import LexicalIndex
 from fixstream.inference.matching import Asked, DocumentWords, Vocabulary, rarest_shared_type
 from fixstream.inference.ranking import Candidate
 from fixstream.inference.served import Vectors
-from fixstream.inference.vectors import VectorIndex
+from fixstream.inference.vector_space import VectorSpace
 from fixstream.schemas.records import PUBLIC, Solution
 from fixstream.triage.scrub import Scrubber
 
@@ -59,8 +59,8 @@ class KnowledgeBase:
         self._entries: dict[str, _Entry] = {}
         self._vocabulary = Vocabulary()
         self._num_of_type: Counter[str] = Counter()
-        self._vectors: VectorIndex | None = None
-        self._filling: VectorIndex | None = None
+        # Of the model in use, and of the frozen sentence encoder where there is one.
+        self.learned, self.sentences = VectorSpace(), VectorSpace()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -108,9 +108,14 @@ class KnowledgeBase:
         self._lexical.commit()
 
     def search(
-        self, error: ErrorTerms, service: str | None, limit: int, vector: Vectors | None = None
+        self,
+        error: ErrorTerms,
+        service: str | None,
+        limit: int,
+        vector: Vectors | None = None,
+        sentence: Vectors | None = None,
     ) -> list[Candidate]:
-        """The fixes that may fit, at most `limit` by words and as many by meaning.
+        """The fixes that may fit, at most `limit` by words and as many by each kind of meaning.
 
         Args:
             error: The words of the error.
@@ -118,67 +123,36 @@ class KnowledgeBase:
             limit: At least 1.
             vector: The error's embedding, from the model whose vectors are in use; None to leave
                 the learned part out.
+            sentence: What the frozen sentence encoder makes of the error; None to leave it out.
         """
         asked = self._vocabulary.ask(error)
         keys = self._lexical.search(
             asked.search_weights(), error.error_types, service, max(limit, NUM_ROUGH)
         )
         entries = self._best(asked, self._visible(keys, service), limit)
-        vectors = self._vectors if vector is not None else None
-        if vectors is None or vector is None:
-            return self._candidates(asked, error, entries)
-        near = [key for key, _ in vectors.search(vector, limit)]
+        near = self.learned.nearest(vector, limit) + self.sentences.nearest(sentence, limit)
         entries = {**entries, **self._visible(near, service)}
-        similarities = vectors.similarities(list(entries), vector)
+        learned = self.learned.similarities(list(entries), vector)
+        sentences = self.sentences.similarities(list(entries), sentence)
+        candidates = self._candidates(asked, error, entries)
+        if not learned and not sentences:
+            return candidates
         return [
-            replace(one, similarity=similarities.get(one.solution.solution_id))
-            for one in self._candidates(asked, error, entries)
+            replace(one, similarity=learned.get(key), sentence_similarity=sentences.get(key))
+            for key, one in zip(entries, candidates, strict=True)
         ]
 
     def close(self) -> None:
         """Ends the index's threads."""
         self._lexical.close()
 
-    # Vectors: filled in the background for one model version, then taken into use in one step.
-
-    @property
-    def vectors_version(self) -> int:
-        """The model version whose vectors are in use; 0 without any."""
-        vectors = self._vectors
-        return vectors.model_version if vectors else 0
-
-    def begin_vectors(self, model_version: int, dim: int) -> None:
-        """Starts a new vector index beside the one in use."""
-        self._filling = VectorIndex(model_version, dim)
-
-    def add_vectors(self, model_version: int, keys: Sequence[str], vectors: Vectors) -> bool:
-        """Adds `(N, D)` vectors; False if this version is neither in use nor being filled."""
-        for index in (self._filling, self._vectors):
-            if index is not None and index.model_version == model_version:
-                index.put(list(keys), vectors)
-                return True
-        return False
-
-    def use_vectors(self, model_version: int) -> bool:
-        """Takes the filled index into use; False if another one is being filled by now."""
-        filling = self._filling
-        if filling is None or filling.model_version != model_version:
-            return False
-        keys = filling.keys()
-        for key in keys:
-            if key not in self._entries:
-                filling.remove(key)
-        self._vectors, self._filling = filling, None
-        return True
-
     def _forget(self, solution_id: str) -> None:
         entry = self._entries.pop(solution_id, None)
         if entry is not None:
             self._vocabulary.count(entry.words, -1)
             self._num_of_type.subtract(entry.types)
-        for index in (self._vectors, self._filling):
-            if index is not None:
-                index.remove(solution_id)
+        self.learned.remove(solution_id)
+        self.sentences.remove(solution_id)
 
     def _visible(self, keys: Iterable[str], service: str | None) -> dict[str, _Entry]:
         """Those of the keys that are held now and may be shown to the service."""

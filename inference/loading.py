@@ -144,7 +144,7 @@ class CheckpointLoader:
         self._trusted = TrustedKeys({})
         self._chooser = Chooser(self._config.precision)
         path = self._config.sentence_encoder
-        self._sentences = Sentences(path) if path else None
+        self.sentences = Sentences(path) if path else None
 
     def verify(self, update: ModelUpdate) -> None:
         """Checks the signature over every field. Raises UpdateRefused."""
@@ -216,7 +216,7 @@ class CheckpointLoader:
 
     def _sentences_of(self, digest: str) -> Sentences | None:
         """The encoder that a model learnt with; without it, its other paths answer."""
-        held = self._sentences
+        held = self.sentences
         if held is not None and held.digest == digest:
             return held
         if digest:

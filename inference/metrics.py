@@ -18,6 +18,11 @@ PREDICTIONS_FAILED = Counter(f"{_PREFIX}_predictions_failed_total", "Predictions
 BATCH_SIZE = Histogram(
     f"{_PREFIX}_batch_texts", "Texts in one pass of the model", buckets=(1, 2, 4, 8, 16, 32)
 )
+SENTENCES_SKIPPED = Counter(
+    f"{_PREFIX}_sentences_skipped_total",
+    "Errors answered without the sentence encoder (late, failed)",
+    ("reason",),
+)
 KEYS_REFUSED = Counter(
     f"{_PREFIX}_keys_refused_total",
     "Requests without a key for what they ask (missing, unknown, scope)",

@@ -50,6 +50,8 @@ class Candidate:
     """Whether both name the same error number (errno, HTTP status, database); None: not both do."""
     similarity: float | None = None
     """Cosine of the learned embeddings; None where there is none."""
+    sentence_similarity: float | None = None
+    """Cosine by the frozen sentence encoder; None where there is none."""
     num_told: int = 0
     """How many telling words of the error's message the fix has, filler and numbers left out."""
     num_of_type: int = 0
@@ -105,6 +107,8 @@ class RankingWeights:
     feedback: float = 0.8
     learned: float = 0.0
     """What the learned similarity has earned; an untrained model has earned nothing."""
+    sentences: float = 30.0
+    """The sentence encoder is frozen, and measured: it need not earn this (docs/suggestions.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,8 @@ def rank(
         tallies: Feedback on each candidate over all groups, by solution id.
         weights: How much each sign counts.
     """
-    judged = [_judge(one, question, tallies, weights) for one in candidates]
+    usual = _usual_similarity(candidates)
+    judged = [_judge(one, question, tallies, weights, usual) for one in candidates]
 
     def place(one: _Judged) -> tuple[bool, float, str]:
         solution_id = one.candidate.solution.solution_id
@@ -177,8 +182,18 @@ class _Judged:
     matched_on: tuple[str, ...]
 
 
+def _usual_similarity(candidates: Sequence[Candidate]) -> float:
+    """Of those that the sentence encoder has read: one that it has not yet counts as much."""
+    known = [one.sentence_similarity for one in candidates if one.sentence_similarity is not None]
+    return sum(known) / len(known) if known else 0.0
+
+
 def _judge(
-    candidate: Candidate, question: Question, tallies: Mapping[str, Tally], weights: RankingWeights
+    candidate: Candidate,
+    question: Question,
+    tallies: Mapping[str, Tally],
+    weights: RankingWeights,
+    usual: float,
 ) -> _Judged:
     solution = candidate.solution
     absolute = [
@@ -189,7 +204,11 @@ def _judge(
         _domain(solution, question, weights),
         _reputation(solution, tallies.get(solution.solution_id), weights),
     ]
-    compared = [_words(candidate, weights), _learned(candidate, weights)]
+    compared = [
+        _words(candidate, weights),
+        _learned(candidate, weights),
+        _sentences(candidate, weights, usual),
+    ]
     signs = [compared[0], *absolute, *compared[1:]]
     said = sum(value for value, _ in absolute)
     names = tuple(name for _, name in signs if name)
@@ -328,3 +347,10 @@ def _learned(candidate: Candidate, weights: RankingWeights) -> Sign:
     if candidate.similarity is None or weights.learned <= 0:
         return 0.0, ""
     return weights.learned * candidate.similarity, f"meaning: {candidate.similarity:.2f}"
+
+
+def _sentences(candidate: Candidate, weights: RankingWeights, usual: float) -> Sign:
+    if candidate.sentence_similarity is None:
+        return 0.0, ""
+    value = weights.sentences * (candidate.sentence_similarity - usual)
+    return value, f"sentence: {candidate.sentence_similarity:.2f}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaException, Message
 from fixstream.inference import metrics
 from fixstream.inference.observations import Observations
 from fixstream.inference.predictor import Overloaded, Predictor
-from fixstream.inference.served import Prediction
+from fixstream.inference.served import Prediction, Vectors
 from fixstream.inference.slot import ModelSlot
 from fixstream.inference.suggest import (
     Advice,
@@ -103,16 +103,20 @@ class Answerer:
         """One suggestion an error. Raises Overloaded when predictions are refused."""
         keys = [self._key(record) for record in records]
         advice: dict[AdviceKey, Advice | None] = {}
-        pending: list[tuple[AdviceKey, Inquiry, Future[Prediction | None]]] = []
+        pending: list[
+            tuple[AdviceKey, Inquiry, Future[Prediction | None], Future[Vectors | None]]
+        ] = []
         for key, record in zip(keys, records, strict=True):
             if key in advice:
                 continue
             advice[key] = self._suggester.recall(key)
             if advice[key] is None:
                 inquiry = inquiry_from_record(record)
-                pending.append((key, inquiry, self._predictor.submit(inquiry.text)))
-        for key, inquiry, prediction in pending:
-            advice[key] = self._suggester.advise(key, inquiry, prediction.result())
+                prediction = self._predictor.submit(inquiry.text)
+                pending.append((key, inquiry, prediction, self._suggester.read(inquiry.text)))
+        for key, inquiry, prediction, reading in pending:
+            read = replace(inquiry, sentence=reading.result())
+            advice[key] = self._suggester.advise(key, read, prediction.result())
         for record in records:  # Only now: no rule may profit from the label of its own error.
             self._suggester.note_reported(record)
             self._suggester.note_seen(record)

@@ -36,7 +36,8 @@ class InferenceSettings(ServiceSettings):
     precision: str = Field(default="auto", pattern="^(auto|float32|bfloat16|int8)$")
     """`auto` measures at load and takes the fastest that answers alike."""
     sentence_encoder: Path | None = None
-    """Folder of the sentence-transformers model that the trainer's sentence path reads with."""
+    """Folder of a sentence-transformers model, frozen: fixes are found by it, and a model that
+    learnt with it reads with it."""
     max_batch: int = Field(default=16, ge=1, le=256)
     """The most predictions in one pass of the model."""
     company_wait_ms: float = Field(default=2.0, ge=0, le=100)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -23,6 +24,7 @@ from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.nearest import NearError, NearestErrors
 from fixstream.inference.ranking import Question, Ranked, RankingWeights, rank
 from fixstream.inference.rule_trust import RuleTrust, has_reported
+from fixstream.inference.sentence_reader import SentenceReader, unread
 from fixstream.inference.served import ErrorText, Prediction, Vectors
 from fixstream.runtime.clock import SystemClock
 from fixstream.schemas.enums import FixOrigin, LabelSource
@@ -66,6 +68,8 @@ class Inquiry:
     terms: ErrorTerms
     labels: Labels
     """What the rules or the reporter say."""
+    sentence: Vectors | None = None
+    """What the frozen sentence encoder makes of it, if there is one and it had the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,10 @@ class Suggester:
         evidence: Evidence,
         cache: AnswerCache[AdviceKey, Advice],
         config: SuggesterConfig | None = None,
+        reader: SentenceReader | None = None,
     ) -> None:
-        """Stores its collaborators."""
+        """Stores its collaborators; `reader` is there if a frozen sentence encoder is."""
+        self._reader = reader
         self._knowledge = knowledge
         self._evidence = evidence
         self._cache = cache
@@ -123,6 +129,10 @@ class Suggester:
         self._inquiries: AnswerCache[str, Inquiry] = AnswerCache(
             SystemClock(), max_size=MAX_INQUIRIES, ttl_s=INQUIRY_TTL_S
         )
+
+    def read(self, text: ErrorText) -> Future[Vectors | None]:
+        """What the sentence encoder makes of an error: for `Inquiry.sentence`."""
+        return self._reader.submit(text) if self._reader else unread()
 
     def recall(self, key: AdviceKey) -> Advice | None:
         """The advice that was given under this key a short while ago, if it still stands."""
@@ -207,7 +217,9 @@ class Suggester:
             vector = embed(inquiry.text) if inquiry is not None else None
             if inquiry is None or vector is None:
                 continue
-            found = self._knowledge.search(inquiry.terms, inquiry.service, NUM_CANDIDATES, vector)
+            found = self._knowledge.search(
+                inquiry.terms, inquiry.service, NUM_CANDIDATES, vector, inquiry.sentence
+            )
             question = Question(fingerprint, inquiry.terms.error_types, inquiry.labels, {})
             trials.append(reciprocal_ranks(found, question, right, self._config.weights))
         self._weights = replace(self._config.weights, learned=earned_weight(trials))
@@ -243,10 +255,12 @@ class Suggester:
         if (
             prediction is not None
             and weights.learned > 0
-            and prediction.model_version == self._knowledge.vectors_version
+            and prediction.model_version == self._knowledge.learned.version
         ):
             vector = prediction.embedding
-        candidates = self._knowledge.search(inquiry.terms, inquiry.service, NUM_CANDIDATES, vector)
+        candidates = self._knowledge.search(
+            inquiry.terms, inquiry.service, NUM_CANDIDATES, vector, inquiry.sentence
+        )
         question = Question(
             inquiry.fingerprint,
             inquiry.terms.error_types,

@@ -1,8 +1,4 @@
-"""The learned embeddings of the fixes under one model version, held by usearch.
-
-One index a version: while a new model's is filled in the background, requests under the old model
-go on with the old one. Vectors of different models are never compared.
-"""
+"""The embeddings of the fixes under one version of what made them, held by usearch."""
 
 from __future__ import annotations
 
@@ -16,11 +12,11 @@ from fixstream.inference.served import Vectors
 
 
 class VectorIndex:
-    """Nearest fixes by cosine similarity, for one model version."""
+    """Nearest fixes by cosine similarity, for one version."""
 
-    def __init__(self, model_version: int, dim: int) -> None:
+    def __init__(self, version: int, dim: int) -> None:
         """Starts empty; `dim` is the length of every vector."""
-        self.model_version = model_version
+        self.version = version
         self._index = Index(ndim=dim, metric="cos", dtype="f32")
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}

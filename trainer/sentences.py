@@ -11,6 +11,7 @@ Shape legend: S width of an embedding, C classes of all heads side by side.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -48,10 +49,13 @@ class Sentences:
         self.digest = digest_of(path)
         self._encoder = encoder
 
+        reading = threading.Lock()  # The tokenizer must not be entered twice at once.
+
         @lru_cache(maxsize=_CACHED_TEXTS)
         def cached(words: str) -> bytes:
             # One text at a time: beside others it would be padded, and rounded another way.
-            found: bytes = encoder.embed([words])[0].astype(_STORED).tobytes()
+            with reading:
+                found: bytes = encoder.embed([words])[0].astype(_STORED).tobytes()
             return found
 
         self._cached = cached

@@ -151,10 +151,10 @@ class EarlierErrors:
         num_steps = self._learner.optimizer.num_steps
         if embedding is None or num_steps > embedding.num_steps * _GROWTH:
             embedding = self._embedding = _Embedding(self._learner)
-            self._knowledge.begin_vectors(num_steps + 1, embedding.dim)
+            self._knowledge.learned.begin(num_steps + 1, embedding.dim)
             self._missing = dict.fromkeys(self._tokens)
             self._embed_missing(embedding)
-            self._knowledge.use_vectors(num_steps + 1)
+            self._knowledge.learned.use(num_steps + 1, self._knowledge.__contains__)
         else:
             self._embed_missing(embedding)
         return np.asarray(embedding.vectors([self._encode(text)])[0], np.float32)
@@ -165,7 +165,7 @@ class EarlierErrors:
         for start in range(0, len(missing), _ERRORS_AT_ONCE):
             keys = missing[start : start + _ERRORS_AT_ONCE]
             vectors = embedding.vectors([Encoded(tuple(self._tokens[key])) for key in keys])
-            self._knowledge.add_vectors(embedding.num_steps + 1, keys, vectors)
+            self._knowledge.learned.add(embedding.num_steps + 1, keys, vectors)
 
     def _encode(self, text: ErrorText) -> Encoded:
         # Without hints, for the earlier ones have none, and cut as in training.

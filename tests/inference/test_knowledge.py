@@ -96,28 +96,28 @@ def test_vectors_are_filled_beside_those_in_use(knowledge: KnowledgeBase) -> Non
     knowledge.put(solution("meaning", "Nobody listens at that port"))
     knowledge.commit()
     east, north = np.eye(2, dtype=np.float32)
-    knowledge.begin_vectors(1, 2)
-    assert knowledge.add_vectors(1, ["words", "meaning"], np.stack([north, east]))
-    assert knowledge.vectors_version == 0
-    assert knowledge.use_vectors(1)
+    knowledge.learned.begin(1, 2)
+    assert knowledge.learned.add(1, ["words", "meaning"], np.stack([north, east]))
+    assert knowledge.learned.version == 0
+    assert knowledge.learned.use(1, knowledge.__contains__)
     candidates = {
         one.solution.solution_id: one for one in knowledge.search(REFUSED, None, 10, east)
     }
     assert candidates["meaning"].similarity == pytest.approx(1.0)
     assert candidates["words"].similarity == pytest.approx(0.0)
-    knowledge.begin_vectors(2, 2)
-    assert knowledge.vectors_version == 1, "the old ones stay until the new ones are complete"
-    assert not knowledge.use_vectors(1)
-    assert not knowledge.add_vectors(7, ["words"], east[None])
+    knowledge.learned.begin(2, 2)
+    assert knowledge.learned.version == 1, "the old ones stay until the new ones are complete"
+    assert not knowledge.learned.use(1, knowledge.__contains__)
+    assert not knowledge.learned.add(7, ["words"], east[None])
 
 
 def test_a_removed_fix_is_in_no_vector_index(knowledge: KnowledgeBase) -> None:
     for name in ("a", "b"):
         knowledge.put(solution(name, "Nobody listens at that port"))
     knowledge.commit()
-    knowledge.begin_vectors(1, 2)
-    knowledge.add_vectors(1, ["a", "b"], np.ones((2, 2), np.float32))
+    knowledge.learned.begin(1, 2)
+    knowledge.learned.add(1, ["a", "b"], np.ones((2, 2), np.float32))
     knowledge.remove("a")
-    knowledge.use_vectors(1)
+    knowledge.learned.use(1, knowledge.__contains__)
     near = knowledge.search(REFUSED, None, 10, np.ones(2, np.float32))
     assert [one.solution.solution_id for one in near] == ["b"]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fixstream.inference.earning import MIN_TRIALS, WEIGHTS, earned_weight
-from fixstream.inference.embedder import Embedder
+from fixstream.inference.embedder import Embedder, ModelEncoder
+from fixstream.inference.judging import LearnedPartJudge
 from fixstream.inference.served import ErrorText, Prediction, Vectors
 from fixstream.inference.suggest import inquiry_from_record
 from fixstream.schemas.records import FixFeedback
@@ -38,14 +39,16 @@ class IgnorantModel(KnowingModel):
 
 
 def _vector(text: str) -> Vectors:
-    number = int(text.split("case")[1].split(maxsplit=1)[0])
+    number = int(text.split("case")[1].split(maxsplit=1)[0]) if "case" in text else 0
     vector = np.zeros(DIM, np.float32)
     vector[number % DIM] = 1.0
     return vector
 
 
 def _embedder(running: Service) -> Embedder:
-    return Embedder(running.knowledge, running.slot, running.suggester, running.evidence)
+    knowledge, slot = running.knowledge, running.slot
+    judge = LearnedPartJudge(knowledge, slot, running.suggester, running.evidence)
+    return Embedder(knowledge, knowledge.learned, ModelEncoder(slot), caught_up=judge.look)
 
 
 def _confirm_cases(running: Service, count: int) -> None:
@@ -83,7 +86,7 @@ def test_the_learned_part_counts_what_it_has_earned(model: FakeModel, earns: boo
         running.slot.swap(model)
         assert running.suggester.learned_weight == 0
         _embedder(running).catch_up()
-        assert running.knowledge.vectors_version == 1
+        assert running.knowledge.learned.version == 1
         assert (running.suggester.learned_weight > 0) is earns
 
 
@@ -106,12 +109,12 @@ def test_vectors_follow_the_model_and_the_fixes() -> None:
         embedder = _embedder(running)
         running.knowledge.put(solution("a", "case1"))
         embedder.catch_up()
-        assert running.knowledge.vectors_version == 0, "without a model there are none"
+        assert running.knowledge.learned.version == 0, "without a model there are none"
         running.slot.swap(KnowingModel(1, DIM))
         embedder.catch_up()
-        assert running.knowledge.vectors_version == 1
+        assert running.knowledge.learned.version == 1
         running.knowledge.put(solution("b", "case2"))
         running.slot.swap(KnowingModel(2, DIM))
-        assert running.knowledge.vectors_version == 1, "the old ones stay until the new are ready"
+        assert running.knowledge.learned.version == 1, "the old ones stay until the new are ready"
         embedder.catch_up()
-        assert running.knowledge.vectors_version == 2
+        assert running.knowledge.learned.version == 2
