@@ -107,7 +107,7 @@ class RankingWeights:
     feedback: float = 0.8
     learned: float = 0.0
     """What the learned similarity has earned; an untrained model has earned nothing."""
-    sentences: float = 30.0
+    sentences: float = 20.0
     """The sentence encoder is frozen, and measured: it need not earn this (docs/suggestions.md)."""
 
 
@@ -115,13 +115,15 @@ class RankingWeights:
 class CertaintyWeights:
     """What makes a fix likely to be right, in log-odds."""
 
-    bias: float = -4.3
-    lead: float = 2.4
+    bias: float = -4.6
+    lead: float = 2.2
     """How far it stands before the next one in the order, in units of a whole BM25."""
-    explained: float = 1.0
-    titled: float = 0.7
-    answered: float = 2.0
-    told: float = 0.5
+    apart: float = 2.2
+    """How far its words stand above those of the others near the top: a right fix stands alone."""
+    explained: float = 0.8
+    titled: float = 0.3
+    answered: float = 1.4
+    told: float = 0.6
     """For the logarithm of how many telling words both share."""
     named: float = 1.6
     """For a message that names the fix's error and says nothing else."""
@@ -134,6 +136,8 @@ SURE_OF_ONE_WORD = 0.8
 """From here on a message of one word is answered: it is the name of one known error alone."""
 ALONE_SHARE = 0.4
 """A fix without a rival leads as one would whose rival matches so much as well."""
+NUM_NEAR_TOP = 10
+"""So many fixes at the top are what one of them stands apart from."""
 
 
 def rank(
@@ -225,6 +229,7 @@ def _certainty(
     log_odds = (
         measure.bias
         + measure.lead * lead
+        + measure.apart * _apartness(one, ranked[:NUM_NEAR_TOP])
         + measure.explained * candidate.explained
         + measure.titled * candidate.titled
         + measure.answered * candidate.answered
@@ -233,6 +238,12 @@ def _certainty(
         + one.said
     )
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds))))
+
+
+def _apartness(one: _Judged, top: Sequence[_Judged]) -> float:
+    others = [other.candidate.relative_bm25 for other in top if other is not one]
+    usual = sum(others) / len(others) if others else ALONE_SHARE
+    return one.candidate.relative_bm25 - usual
 
 
 def is_named(candidate: Candidate, question: Question) -> bool:
