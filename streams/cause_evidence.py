@@ -58,8 +58,12 @@ class CauseEvidence:
         return len(self._edges)
 
     def adopt(self, partition: int, edges: Iterable[CauseEdge]) -> None:
-        """Goes on counting for a partition that is ours now, from what its last owner wrote."""
-        edges = tuple(edges)
+        """Goes on counting for a partition that is ours now, from what its last owner wrote.
+
+        Of more than the pairs that are kept, those whose effects stand last in the partition count:
+        only what a crash repeats has to be known as counted.
+        """
+        edges = sorted(edges, key=lambda edge: edge.last_offset)[-self._max_pairs :]
         self._counted[partition] = {(e.cause, e.effect): e.last_offset for e in edges}
         for edge in edges:
             self._put(partition, edge)

@@ -18,6 +18,7 @@ import structlog
 from confluent_kafka import Producer
 
 from fixstream.runtime.clock import Clock, SystemClock
+from fixstream.runtime.heap import keep_large_blocks_apart
 from fixstream.runtime.kafka import make_producer
 from fixstream.runtime.metrics import Health, serve_metrics
 from fixstream.runtime.settings import KafkaSettings, load_settings
@@ -77,6 +78,7 @@ def run(
             run_workers(settings, stop)
             return
         stack.enter_context(configure_tracing("stream"))
+        keep_large_blocks_apart()
         asyncio.run(_serve(settings, kafka, stop))
 
 

@@ -36,7 +36,9 @@ _CUT = "\n[... cut ...]\n"
 
 
 _MAX_KEPT_CHARS = 16 * 1024
-"""Larger errors are judged anew each time, so that the memory of judgements stays bounded."""
+"""Larger errors are judged anew each time: a few of them would fill the memory of judgements."""
+_MAX_ALL_KEPT_CHARS = 8 * 1024 * 1024
+"""Characters of all texts that a memory holds, however many those are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class _Recent(Generic[_V]):
 
     def __init__(self, size: int) -> None:
         self._size = size
+        self._num_chars = 0
         self._kept: OrderedDict[_Key, _V] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -83,12 +86,16 @@ class _Recent(Generic[_V]):
             return found
 
     def put(self, key: _Key, value: _V) -> None:
-        if sum(map(len, key)) > _MAX_KEPT_CHARS:
+        num_chars = sum(map(len, key))
+        if num_chars > _MAX_KEPT_CHARS:
             return
         with self._lock:
+            if key not in self._kept:  # Else another thread was quicker.
+                self._num_chars += num_chars
             self._kept[key] = value
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+            while len(self._kept) > self._size or self._num_chars > _MAX_ALL_KEPT_CHARS:
+                old, _ = self._kept.popitem(last=False)
+                self._num_chars -= sum(map(len, old))
 
 
 def cut(text: str, limit: int) -> str:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from fixstream.runtime.clock import SettableClock
-from fixstream.schemas.records import TriagedError
+from fixstream.schemas.records import CauseEdge, TriagedError
 from fixstream.schemas.topics import GROUP_STATE_RETENTION
+from fixstream.streams.cause_evidence import CauseEvidence
 from fixstream.streams.chains import ChainLimits
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage
 from fixstream.streams.groups import Groups
@@ -67,3 +68,22 @@ def test_a_long_run_of_ever_new_groups_and_traces_stays_within_its_bounds() -> N
     assert len(knowledge.chains) <= 8 * MAX_TRACES + 2 * MAX_GROUPS
     assert len(knowledge.chains.untold()) <= 4096
     assert lane.num_open <= 4096
+
+
+def test_of_the_pairs_that_a_partition_has_counted_the_latest_are_taken_over() -> None:
+    edges = [
+        CauseEdge(
+            cause=f"c{offset}",
+            effect="e",
+            cause_service="a",
+            effect_service="b",
+            count=1,
+            last_seen_at=START,
+            num_nearby=0,
+            last_offset=offset,
+        )
+        for offset in (9, 8, 2, 1)
+    ]
+    evidence = CauseEvidence(2)
+    evidence.adopt(0, edges)
+    assert [evidence.tally(edge.cause, "e").claimed for edge in edges] == [1, 1, 0, 0]

@@ -146,3 +146,28 @@ def test_no_text_breaks_it(message: str, stack: str | None) -> None:
     triager = Triager(SCRUBBER)
     found = triager.triage(event(message, stack))
     assert triager.triage(found.event).event == found.event
+
+
+class _Counting(Scrubber):
+    """A scrubber that counts how often it is asked."""
+
+    num_asked = 0
+
+    def scrub_texts(self, texts: list[str]) -> list[str]:
+        self.num_asked += 1
+        return super().scrub_texts(texts)
+
+
+def test_what_it_remembers_is_bounded_by_its_characters_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fixstream.triage.triage._MAX_ALL_KEPT_CHARS", 2_500)
+    counting = _Counting()
+    triager = Triager(counting)
+    for message in ("a " * 500, "b " * 500, "c " * 500, "c " * 500):
+        triager.triage(event(message, None))
+    asked_first = counting.num_asked
+    triager.triage(event("c " * 500, None))
+    assert counting.num_asked == asked_first, "what came last is remembered"
+    triager.triage(event("a " * 500, None))
+    assert counting.num_asked == asked_first + 1, "what came first had to make room"
