@@ -352,6 +352,7 @@ def main() -> None:
         alone = one_by_one(servers, options.requests)
         at_saturation = saturated(servers, options.clients, options.requests)
         rates = {name: found["requests_per_s"] for name, found in at_saturation.items()}
+        worked = {name: found["processor_ms"] for name, found in at_saturation.items()}
         figures: dict[str, Any] = {
             "tokens": NUM_TOKENS,
             "precision": servers["ours"].precision,
@@ -361,6 +362,7 @@ def main() -> None:
             "one_client_cached": cached(servers["ours"]),
             f"{options.clients}_clients": at_saturation,
             "throughput_ratio": round(rates["ours"] / rates["minilm"], 2),
+            "processor_ratio": round(worked["minilm"] / worked["ours"], 2),
             "reloads": reloading(servers["ours"]),
         }
     keep("predict", figures)

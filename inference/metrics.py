@@ -39,6 +39,14 @@ RATE_STORE_FAILED = Counter(
 )
 CACHE = Counter(f"{_PREFIX}_cache_lookups_total", "Answer look-ups", ("cache", "outcome"))
 MODEL_VERSION = Gauge(f"{_PREFIX}_model_version", "Version of the model in use; 0 without one")
+MODEL_ARITHMETIC = Gauge(
+    f"{_PREFIX}_model_arithmetic", "1 for what the model in use calculates in", ("arithmetic",)
+)
+ARITHMETIC_SECONDS = Gauge(
+    f"{_PREFIX}_arithmetic_seconds",
+    "Processor time of one long prediction in each arithmetic, when last measured",
+    ("arithmetic",),
+)
 MODEL_SCORE = Gauge(
     f"{_PREFIX}_model_score",
     "What the model in use scored on events before it learnt them; log loss tells its calibration",

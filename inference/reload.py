@@ -245,6 +245,8 @@ class ModelFollower:
         seconds = self._clock.monotonic() - started
         metrics.RELOADS.inc()
         metrics.MODEL_VERSION.set(update.version)
+        metrics.MODEL_ARITHMETIC.clear()
+        metrics.MODEL_ARITHMETIC.labels(model.precision).set(1)
         _show_scores(update)
         metrics.RELOAD_SECONDS.observe(seconds)
         log.info("model in use", model_version=update.version, kind=update.kind, seconds=seconds)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import cast
+
 import pytest
 
-from fixstream.inference import arithmetic
+from fixstream.inference import arithmetic, metrics
 from fixstream.inference.arithmetic import Arithmetic, Chooser, agreement, fastest, prepared
 from fixstream.inference.loading import SMOKE_TEXTS
 from fixstream.trainer.features import HashedTokenizer, TokenizerConfig
@@ -90,3 +93,52 @@ def test_two_measurements_that_agree_are_enough_but_each_model_is_checked(
     unsafe = chooser.choose(model, exact, lambda: again(other), SMOKE_TEXTS)
     assert (unsafe.arithmetic, unsafe.model) == (Arithmetic.FLOAT32, model)
     assert num_measured == 2
+
+
+@dataclass
+class BusyMachine:
+    """Time as a loader sees it that others keep from working: it waits longer than it works."""
+
+    worked_s: float = 0.0
+    waits_s: list[float] = field(default_factory=list)
+
+    def thread_time(self) -> float:
+        return self.worked_s
+
+    def perf_counter(self) -> float:
+        return self.worked_s + sum(self.waits_s)
+
+
+@dataclass
+class Working:
+    """A model that works for so long, after it had to wait."""
+
+    machine: BusyMachine
+    works_s: float
+    waits_s: float
+
+    def predict(self, texts: object) -> None:
+        self.machine.waits_s.append(self.waits_s)
+        self.machine.worked_s += self.works_s
+
+
+def test_what_others_do_on_the_machine_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = BusyMachine()
+    monkeypatch.setattr(arithmetic, "time", machine)
+    variants = {
+        Arithmetic.FLOAT32: Working(machine, works_s=0.02, waits_s=0.0),
+        Arithmetic.INT8: Working(machine, works_s=0.005, waits_s=1.0),
+    }
+    seconds = arithmetic._best_seconds(cast("dict[Arithmetic, TrainedModel]", variants), [])
+    assert seconds == {
+        Arithmetic.FLOAT32: pytest.approx(0.02),
+        Arithmetic.INT8: pytest.approx(0.005),
+    }
+    assert len(machine.waits_s) == 2 * arithmetic.MAX_TURNS, "waiting must not end it early"
+
+
+def test_what_was_measured_is_told(model: TrainedModel) -> None:
+    fastest(model, lambda: again(model), SMOKE_TEXTS)
+    (told,) = metrics.ARITHMETIC_SECONDS.collect()
+    assert {one.labels["arithmetic"] for one in told.samples} == set(Arithmetic)
+    assert all(one.value > 0 for one in told.samples)

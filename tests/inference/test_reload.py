@@ -294,6 +294,8 @@ def test_the_scores_shown_are_those_of_the_model_in_use() -> None:
     follower.see(replace(two, metrics={"b": 3.0}))
     (shown,) = metrics.MODEL_SCORE.collect()
     assert {sample.labels["name"]: sample.value for sample in shown.samples} == {"b": 3.0}
+    (arithmetic,) = metrics.MODEL_ARITHMETIC.collect()
+    assert [sample.labels["arithmetic"] for sample in arithmetic.samples] == ["fake"]
 
 
 def test_other_models_updates_are_passed_over() -> None:
