@@ -47,6 +47,7 @@ from fixstream.inference.settings import InferenceSettings
 from fixstream.inference.slot import ModelSlot
 from fixstream.inference.starter_publishing import StarterPublisher
 from fixstream.inference.statistics import Sources, TopicNames
+from fixstream.inference.store_choice import vector_stores
 from fixstream.inference.submitter_key import submitter_key
 from fixstream.inference.suggest import Advice, AdviceKey, Suggester, SuggesterConfig
 from fixstream.inference.topic_reader import TopicReader, TopicReceiver
@@ -106,7 +107,9 @@ class Assembly:
         """Starts the threads, and stops them when the block ends."""
         warm_up()
         with ExitStack() as stack:
-            knowledge = KnowledgeBase(self._scrubber)
+            stores = vector_stores(self._settings, self._kafka.topic_prefix, self._clock)
+            stack.callback(stores.close)
+            knowledge = KnowledgeBase(self._scrubber, stores)
             stack.callback(knowledge.close)
             stack.callback(self._slot.close)
             loader = self._loader()
@@ -130,7 +133,8 @@ class Assembly:
             )
             solutions = stack.enter_context(self._solutions_reader(knowledge, suggester))
             self._start_observers(stack, suggester)
-            self._start_embedders(stack, suggester, knowledge, reader)
+            judge = LearnedPartJudge(knowledge, self._slot, suggester, self._evidence)
+            self._start_embedders(stack, knowledge, reader, judge, solutions)
             responder = stack.enter_context(self._responder(suggester, predictor))
             probe = stack.enter_context(self._probe())
             sources = self._sources(follower, knowledge)
@@ -174,22 +178,30 @@ class Assembly:
     def _start_embedders(
         self,
         stack: ExitStack,
-        suggester: Suggester,
         knowledge: KnowledgeBase,
         reader: SentenceReader | None,
+        judge: LearnedPartJudge,
+        solutions: TopicReader,
     ) -> None:
-        judge = LearnedPartJudge(knowledge, self._slot, suggester, self._evidence)
         stack.enter_context(
             Embedder(
                 knowledge,
                 knowledge.learned,
                 ModelEncoder(self._slot),
+                may_begin=lambda: solutions.is_caught_up,
                 caught_up=judge.look,
                 prepare_thread=lambda: torch.set_num_threads(1),
             )
         )
         if reader is not None:
-            stack.enter_context(Embedder(knowledge, knowledge.sentences, reader))
+            stack.enter_context(
+                Embedder(
+                    knowledge,
+                    knowledge.sentences,
+                    reader,
+                    may_begin=lambda: solutions.is_caught_up,
+                )
+            )
 
     def _reader(self, followed: Sequence[Topic], receiver: TopicReceiver) -> TopicReader:
         names = [self._kafka.topic(topic) for topic in followed]

@@ -27,6 +27,7 @@ from fixstream.inference.matching import Asked, DocumentWords, Vocabulary, rares
 from fixstream.inference.ranking import Candidate
 from fixstream.inference.served import Vectors
 from fixstream.inference.vector_space import VectorSpace
+from fixstream.inference.vectors import MemoryStores, VectorStores
 from fixstream.schemas.records import PUBLIC, Solution
 from fixstream.triage.scrub import Scrubber
 
@@ -47,12 +48,14 @@ class _Entry:
 class KnowledgeBase:
     """Put, remove, search. One writer; searches from any thread."""
 
-    def __init__(self, scrubber: Scrubber) -> None:
+    def __init__(self, scrubber: Scrubber, stores: VectorStores | None = None) -> None:
         """Starts empty.
 
         Args:
             scrubber: What every text goes through before it is held, and so before it leaves.
+            stores: Where vectors are held; default: in this process.
         """
+        stores = stores or MemoryStores()
         self.scrubber = scrubber
         self._lexical = LexicalIndex()
         self._lock = threading.Lock()
@@ -60,7 +63,8 @@ class KnowledgeBase:
         self._vocabulary = Vocabulary()
         self._num_of_type: Counter[str] = Counter()
         # Of the model in use, and of the frozen sentence encoder where there is one.
-        self.learned, self.sentences = VectorSpace(), VectorSpace()
+        self.learned = VectorSpace("learned", stores)
+        self.sentences = VectorSpace("sentences", stores)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -130,10 +134,10 @@ class KnowledgeBase:
             asked.search_weights(), error.error_types, service, max(limit, NUM_ROUGH)
         )
         entries = self._best(asked, self._visible(keys, service), limit)
-        near = self.learned.nearest(vector, limit) + self.sentences.nearest(sentence, limit)
-        entries = {**entries, **self._visible(near, service)}
-        learned = self.learned.similarities(list(entries), vector)
-        sentences = self.sentences.similarities(list(entries), sentence)
+        learned = self.learned.similar(vector, limit, entries)
+        entries.update(self._visible(learned, service))
+        sentences = self.sentences.similar(sentence, limit, entries)
+        entries.update(self._visible(sentences, service))
         candidates = self._candidates(asked, error, entries)
         if not learned and not sentences:
             return candidates
@@ -148,9 +152,10 @@ class KnowledgeBase:
 
     def _forget(self, solution_id: str) -> None:
         entry = self._entries.pop(solution_id, None)
-        if entry is not None:
-            self._vocabulary.count(entry.words, -1)
-            self._num_of_type.subtract(entry.types)
+        if entry is None:
+            return
+        self._vocabulary.count(entry.words, -1)
+        self._num_of_type.subtract(entry.types)
         self.learned.remove(solution_id)
         self.sentences.remove(solution_id)
 

@@ -23,6 +23,11 @@ SENTENCES_SKIPPED = Counter(
     "Errors answered without the sentence encoder (late, failed)",
     ("reason",),
 )
+VECTOR_STORE_FAILED = Counter(
+    f"{_PREFIX}_vector_store_failures_total",
+    "Calls of the vector store that failed, were late, or were left out after a failure",
+    ("operation",),
+)
 KEYS_REFUSED = Counter(
     f"{_PREFIX}_keys_refused_total",
     "Requests without a key for what they ask (missing, unknown, scope)",

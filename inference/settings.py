@@ -38,6 +38,12 @@ class InferenceSettings(ServiceSettings):
     sentence_encoder: Path | None = None
     """Folder of a sentence-transformers model, frozen: fixes are found by it, and a model that
     learnt with it reads with it."""
+    vector_store: SecretStr = SecretStr("memory://")
+    """Where vectors of fixes are held: in this process, or `http(s)://host:6333` of a Qdrant."""
+    vector_store_key: SecretStr | None = None
+    """API key of the vector store."""
+    vector_store_limit_ms: float = Field(default=50.0, gt=0, le=1000)
+    """Milliseconds that a search in the vector store may take; after that, words find alone."""
     max_batch: int = Field(default=16, ge=1, le=256)
     """The most predictions in one pass of the model."""
     company_wait_ms: float = Field(default=2.0, ge=0, le=100)

@@ -6,70 +6,104 @@ taken into use in one step; until then the old one answers. It embeds nothing it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from fixstream.inference.served import Vectors
-from fixstream.inference.vectors import VectorIndex
+from fixstream.inference.vectors import VectorStore, VectorStores
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    number: int
+    store: VectorStore
 
 
 class VectorSpace:
     """One writer; searches from any thread."""
 
-    def __init__(self) -> None:
-        """Starts without vectors."""
-        self._used: VectorIndex | None = None
-        self._filling: VectorIndex | None = None
+    def __init__(self, name: str, stores: VectorStores) -> None:
+        """Starts without vectors; `name` tells its stores from those of other spaces."""
+        self._name = name
+        self._stores = stores
+        self._used: _Version | None = None
+        self._filling: _Version | None = None
 
     @property
     def version(self) -> int:
         """Whose vectors are in use; 0 without any."""
         used = self._used
-        return used.version if used else 0
+        return used.number if used else 0
 
-    def begin(self, version: int, dim: int) -> None:
-        """Starts a new index beside the one in use."""
-        self._filling = VectorIndex(version, dim)
+    def begin(self, version: int, dim: int, reading: str = "") -> None:
+        """Starts to fill vectors beside those in use. Raises VectorStoreUnavailable.
 
-    def add(self, version: int, keys: Sequence[str], vectors: Vectors) -> bool:
-        """Adds `(N, D)` vectors; False if this version is neither in use nor being filled."""
-        for index in (self._filling, self._used):
-            if index is not None and index.version == version:
-                index.put(list(keys), vectors)
+        Args:
+            version: Of what makes them, at least 1.
+            dim: How long they are.
+            reading: Names what makes them beyond this process; default: the version does.
+        """
+        name = f"{self._name}-{reading or version}"
+        self._filling = _Version(version, self._stores.open(name, dim))
+
+    def add(self, version: int, digests: Mapping[str, str], vectors: Vectors) -> bool:
+        """Adds `(N, D)` vectors; False if this version is neither in use nor being filled.
+
+        Args:
+            version: Whose vectors they are.
+            digests: By key, of the texts that the vectors were made of.
+            vectors: In the order of the keys. Raises VectorStoreUnavailable.
+        """
+        for held in self._versions():
+            if held.number == version:
+                held.store.put(digests, vectors)
                 return True
         return False
 
+    def held(self, version: int, digests: Mapping[str, str]) -> set[str]:
+        """The keys whose vectors are there already. Raises VectorStoreUnavailable."""
+        for held in self._versions():
+            if held.number == version:
+                return held.store.held(digests)
+        return set()
+
     def use(self, version: int, is_held: Callable[[str], bool]) -> bool:
-        """Takes the filled index into use; False if another one is being filled by now.
+        """Takes the filled vectors into use; False if other ones are being filled by now.
 
         Args:
-            version: Which one.
+            version: Which ones.
             is_held: Whether a key is still wanted; the others are removed.
         """
-        filling = self._filling
-        if filling is None or filling.version != version:
+        filling, used = self._filling, self._used
+        if filling is None or filling.number != version:
             return False
-        for key in filling.keys():  # noqa: SIM118 - an index is no mapping
+        for key in filling.store.keys():  # noqa: SIM118 - a store is no mapping
             if not is_held(key):
-                filling.remove(key)
+                filling.store.remove(key)
         self._used, self._filling = filling, None
+        if used is not None:
+            used.store.drop()
         return True
 
     def remove(self, key: str) -> None:
         """Removes a vector from both."""
-        for index in (self._used, self._filling):
-            if index is not None:
-                index.remove(key)
+        for held in self._versions():
+            held.store.remove(key)
 
-    def nearest(self, vector: Vectors | None, limit: int) -> list[str]:
-        """The keys of the nearest vectors, best first; none without a vector to compare with."""
-        used = self._used
-        if used is None or vector is None:
-            return []
-        return [key for key, _ in used.search(vector, limit)]
+    def settle(self) -> None:
+        """Carries out what waits to be removed. Raises VectorStoreUnavailable."""
+        for held in self._versions():
+            held.store.settle()
 
-    def similarities(self, keys: Sequence[str], vector: Vectors | None) -> dict[str, float]:
-        """Cosine similarity of each of the keys that has a vector."""
+    def similar(self, vector: Vectors | None, limit: int, keys: Iterable[str]) -> dict[str, float]:
+        """Cosine similarity of the nearest, and of each of the keys that has a vector.
+
+        Nothing without a vector to compare with, or where the store does not answer.
+        """
         used = self._used
         if used is None or vector is None:
             return {}
-        return used.similarities(keys, vector)
+        return used.store.similar(vector, limit, list(keys))
+
+    def _versions(self) -> Sequence[_Version]:
+        return [held for held in (self._filling, self._used) if held is not None]

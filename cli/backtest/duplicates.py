@@ -165,7 +165,7 @@ class EarlierErrors:
         for start in range(0, len(missing), _ERRORS_AT_ONCE):
             keys = missing[start : start + _ERRORS_AT_ONCE]
             vectors = embedding.vectors([Encoded(tuple(self._tokens[key])) for key in keys])
-            self._knowledge.learned.add(embedding.num_steps + 1, keys, vectors)
+            self._knowledge.learned.add(embedding.num_steps + 1, dict.fromkeys(keys, ""), vectors)
 
     def _encode(self, text: ErrorText) -> Encoded:
         # Without hints, for the earlier ones have none, and cut as in training.

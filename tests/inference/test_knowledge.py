@@ -97,7 +97,9 @@ def test_vectors_are_filled_beside_those_in_use(knowledge: KnowledgeBase) -> Non
     knowledge.commit()
     east, north = np.eye(2, dtype=np.float32)
     knowledge.learned.begin(1, 2)
-    assert knowledge.learned.add(1, ["words", "meaning"], np.stack([north, east]))
+    assert knowledge.learned.add(
+        1, dict.fromkeys(["words", "meaning"], ""), np.stack([north, east])
+    )
     assert knowledge.learned.version == 0
     assert knowledge.learned.use(1, knowledge.__contains__)
     candidates = {
@@ -108,7 +110,7 @@ def test_vectors_are_filled_beside_those_in_use(knowledge: KnowledgeBase) -> Non
     knowledge.learned.begin(2, 2)
     assert knowledge.learned.version == 1, "the old ones stay until the new ones are complete"
     assert not knowledge.learned.use(1, knowledge.__contains__)
-    assert not knowledge.learned.add(7, ["words"], east[None])
+    assert not knowledge.learned.add(7, {"words": ""}, east[None])
 
 
 def test_a_removed_fix_is_in_no_vector_index(knowledge: KnowledgeBase) -> None:
@@ -116,7 +118,7 @@ def test_a_removed_fix_is_in_no_vector_index(knowledge: KnowledgeBase) -> None:
         knowledge.put(solution(name, "Nobody listens at that port"))
     knowledge.commit()
     knowledge.learned.begin(1, 2)
-    knowledge.learned.add(1, ["a", "b"], np.ones((2, 2), np.float32))
+    knowledge.learned.add(1, dict.fromkeys("ab", ""), np.ones((2, 2), np.float32))
     knowledge.remove("a")
     knowledge.learned.use(1, knowledge.__contains__)
     near = knowledge.search(REFUSED, None, 10, np.ones(2, np.float32))
