@@ -46,6 +46,7 @@ _FILLER = (
 )
 """Words of any error at all: one that shares only these with a fix shares nothing."""
 _STEMMERS = threading.local()
+_NOTHING: frozenset[str] = frozenset()
 _TYPE_SUFFIXES = ("error", "exception", "warning", "fault", "failure")
 
 
@@ -110,7 +111,7 @@ def words(text: str) -> list[str]:
 
 def codes(text: str) -> tuple[frozenset[str], ...]:
     """The error numbers in a text, one set for each kind of `_CODES`."""
-    return tuple(frozenset(pattern.findall(text)) for pattern in _CODES)
+    return tuple(_set_of(pattern.findall(text)) for pattern in _CODES)
 
 
 def short_type(error_type: str) -> str:
@@ -137,7 +138,7 @@ def solution_wordings(solution: Solution) -> list[frozenset[str]]:
 def solution_types(solution: Solution) -> frozenset[str]:
     """The exception types that a fix is for; its field may name several, separated by commas."""
     names = re.split(r"[,|;\s]+", solution.error_type or "")
-    return frozenset(short_type(name) for name in names if name)
+    return _set_of([short_type(name) for name in names if name])
 
 
 def index_text(terms: Terms) -> str:
@@ -171,6 +172,11 @@ def error_terms(error_type: str | None, message: str, trace: ParsedTrace | None)
         frozenset(frames),
         frozenset(one for one in (said_words | rest_words) - _filler() if not one.isdigit()),
     )
+
+
+def _set_of(found: list[str]) -> frozenset[str]:
+    """The one empty set where there is nothing: most fixes name no code, and each set is 216 B."""
+    return frozenset(found) if found else _NOTHING
 
 
 def _telling(found: Iterable[str]) -> frozenset[str]:

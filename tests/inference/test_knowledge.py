@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from fixstream.inference.analysis import error_terms
+from fixstream.inference.analysis import codes, error_terms, solution_types
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.triage.scrub import Scrubber
 from support.inference import solution
@@ -89,6 +89,14 @@ def test_what_leaves_is_scrubbed(knowledge: KnowledgeBase) -> None:
     held = knowledge.get("a")
     assert held is not None
     assert secret not in held.text
+
+
+def test_fixes_that_name_no_code_and_no_type_share_one_empty_set() -> None:
+    """Among 100,000 fixes four empty sets each would be 90 MB."""
+    plain = solution("a", "Printer out of paper")
+    sets = {id(one) for one in (*codes(plain.title), solution_types(plain), *codes("no number"))}
+    assert len(sets) == 1
+    assert codes("errno 111")[0] == {"111"}
 
 
 def test_vectors_are_filled_beside_those_in_use(knowledge: KnowledgeBase) -> None:
