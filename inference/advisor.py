@@ -11,6 +11,7 @@ import hashlib
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fixstream.inference.error_ids import prediction_id
 from fixstream.inference.predictor import Predictor
@@ -126,8 +127,11 @@ class Advisor:
     async def _answer(self, key: AdviceKey, inquiry: Inquiry) -> Advice:
         reading = self._suggester.read(inquiry.text)
         prediction = await self._predictor.predict(inquiry.text)
-        sentence = await asyncio.wrap_future(reading)
-        return self._suggester.advise(key, replace(inquiry, sentence=sentence), prediction)
+        read = replace(inquiry, sentence=await asyncio.wrap_future(reading))
+        advise = partial(self._suggester.advise, key, read, prediction)
+        if not self._suggester.is_remote:
+            return advise()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, advise)
 
     async def _inquire(self, asked: AskedError) -> Inquiry:
         if asked.num_chars <= SHORT_CHARS:

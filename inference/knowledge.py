@@ -56,6 +56,7 @@ class KnowledgeBase:
             stores: Where vectors are held; default: in this process.
         """
         stores = stores or MemoryStores()
+        self.is_remote = stores.is_remote
         self.scrubber = scrubber
         self._lexical = LexicalIndex()
         self._lock = threading.Lock()

@@ -39,6 +39,8 @@ _FAILURES = (ApiException, OSError, ValueError, RuntimeError)
 class QdrantStores:
     """The collections under one prefix."""
 
+    is_remote = True
+
     def __init__(
         self, client: QdrantClient, clock: Clock, prefix: str = "", limit_s: float = 0.05
     ) -> None:

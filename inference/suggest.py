@@ -134,6 +134,11 @@ class Suggester:
         """What the sentence encoder makes of an error: for `Inquiry.sentence`."""
         return self._reader.submit(text) if self._reader else unread()
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether `advise` waits for another machine: then it is nothing for an event loop."""
+        return self._knowledge.is_remote
+
     def recall(self, key: AdviceKey) -> Advice | None:
         """The advice that was given under this key a short while ago, if it still stands."""
         advice = self._cache.get(key)

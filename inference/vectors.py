@@ -57,6 +57,9 @@ class VectorStore(Protocol):
 class VectorStores(Protocol):
     """Where stores are made."""
 
+    is_remote: bool
+    """Whether a search waits for another machine."""
+
     def open(self, name: str, dim: int) -> VectorStore:
         """The store of that name, as it was left, or an empty one. Raises VectorStoreUnavailable.
 
@@ -71,6 +74,8 @@ class VectorStores(Protocol):
 
 class MemoryStores:
     """Stores in this process: every one is new, and gone with it."""
+
+    is_remote = False
 
     def open(self, name: str, dim: int) -> VectorStore:
         """An empty store."""

@@ -11,12 +11,14 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient
 from structlog.testing import capture_logs
 
+from fixstream.inference.advisor import AskedError
 from fixstream.inference.analysis import error_terms
 from fixstream.inference.embedder import Embedder
 from fixstream.inference.knowledge import KnowledgeBase
@@ -24,6 +26,7 @@ from fixstream.inference.qdrant_stores import PAUSE_S, QdrantStores
 from fixstream.inference.served import Vectors
 from fixstream.inference.settings import InferenceSettings
 from fixstream.inference.store_choice import vector_stores
+from fixstream.inference.suggest import Advice
 from fixstream.inference.vectors import (
     MemoryStores,
     VectorStore,
@@ -33,7 +36,7 @@ from fixstream.inference.vectors import (
 from fixstream.runtime.clock import SettableClock
 from fixstream.schemas.errors import Misconfigured
 from fixstream.triage.scrub import Scrubber
-from support.inference import solution
+from support.inference import service, solution
 
 DIM = 8
 AXES = np.eye(DIM, dtype=np.float32)
@@ -201,6 +204,24 @@ def test_words_find_without_the_store() -> None:
             Embedder(base, base.sentences, Numbers()).catch_up()
         found = base.search(REFUSED, None, 5, sentence=AXES[0])
         assert [one.solution.solution_id for one in found] == ["a"]
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+async def test_the_event_loop_waits_for_no_other_machine(
+    is_remote: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    with service() as running:
+        advise = running.suggester.advise
+
+        def noted(*asked: Any) -> Advice:
+            threads.append(threading.current_thread().name)
+            return advise(*asked)
+
+        monkeypatch.setattr(running.suggester, "advise", noted)
+        running.knowledge.is_remote = is_remote
+        await running.parts.advisor.advise(AskedError("database is locked"))
+    assert (threads == ["MainThread"]) is not is_remote
 
 
 def settings(**given: str) -> InferenceSettings:
