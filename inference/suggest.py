@@ -303,8 +303,8 @@ def silence_reason(ranked: Sequence[Ranked], min_confidence: float) -> str:
         return "The error says too little to tell which of the known fixes is for it."
     certainty = answer_certainty(grounded)
     return (
-        f"No good fix is known: the nearest ones are right with {certainty:.0%}, "
-        f"and {min_confidence:.0%} are needed."
+        f"The nearest fixes are right with {certainty:.0%}, "
+        f"and {min_confidence:.0%} are needed to show them."
     )
 
 

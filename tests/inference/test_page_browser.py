@@ -215,6 +215,19 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
 
 
+def test_a_phone_shows_the_navigation_in_one_line_and_fixes_whole(
+    shop: tuple[Service, dict[str, str], str, Browser], watched: Watched
+) -> None:
+    _, names, url, _ = shop
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(url + f"/groups/{names['timeout']}")
+    tops = page.locator("nav a").evaluate_all("all => all.map(a => a.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+    hidden = "all => all.map(text => text.scrollHeight - text.clientHeight)"
+    assert max(page.locator(".text").evaluate_all(hidden)) <= 0
+
+
 def happened(running: Service, fingerprint: str, title: str) -> None:
     shown = fit_to_show(replace(triaged("e", title), fingerprint=fingerprint), Scrubber())
     running.observations.history.saw(fingerprint, running.parts.clock.now(), lambda: shown)
