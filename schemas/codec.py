@@ -124,6 +124,19 @@ class Codec:
             raise Undecodable(f"{name}: {len(data) - end} bytes too many")
         return record
 
+    def body_start(self, data: bytes, record_type: type[R]) -> int | None:
+        """Where the body of a message starts; None where it is not of the newest schema version.
+
+        Raises:
+            RetryLater: The Schema Registry does not answer.
+        """
+        try:
+            schema, start = self._writer(data)
+        except DeadLetter:
+            return None
+        kind: type = record_type
+        return start if schema is _newest(kind)[0] else None
+
     def _header(self, schema: Schema) -> bytes:
         if self._schema_ids is None:
             return SINGLE_OBJECT_MARK + schema.fingerprint

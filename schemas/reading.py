@@ -65,7 +65,8 @@ def _int(data: bytes, at: int) -> tuple[int, int]:
     return value, at
 
 
-def _size(data: bytes, at: int) -> tuple[int, int]:
+def read_size(data: bytes, at: int) -> tuple[int, int]:
+    """A length that is not negative, and the place behind it."""
     number, at = _raw(data, at)
     if number & 1:
         raise ValueError
@@ -75,7 +76,7 @@ def _size(data: bytes, at: int) -> tuple[int, int]:
 def _text(data: bytes, at: int) -> tuple[str, int]:
     size = data[at]
     if size & 0x81:
-        size, at = _size(data, at)
+        size, at = read_size(data, at)
     else:
         size >>= 1
         at += 1
@@ -84,7 +85,7 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
-    size, at = _size(data, at)
+    size, at = read_size(data, at)
     return data[at : at + size], at + size
 
 
@@ -125,6 +126,23 @@ def record_reader(schema: dict[str, Any], record_type: type) -> Read:
         SchemaConflict: It has a type that none of our records has, or other fields.
     """
     return _record(schema, record_type, {})
+
+
+def field_reader(schema: Any, hint: Any, named: dict[str, Any]) -> Read:
+    """What reads one field, nullable or not; `named` gathers the types that later fields name."""
+    is_nullable, one = _field(schema, hint, named)
+    if not is_nullable:
+        return one
+
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        branch = data[at]
+        if not branch:
+            return None, at + 1
+        if branch != 2:
+            raise ValueError
+        return one(data, at + 1)
+
+    return read
 
 
 def _reader(schema: Any, hint: Any, named: dict[str, Any]) -> Read:
@@ -201,7 +219,7 @@ def _enum(symbols: list[str], hint: Any) -> Read:
 
 def _array(one: Read) -> Read:
     def read(data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
-        count, at = _size(data, at)
+        count, at = read_size(data, at)
         if not count:
             return (), at
         items = []
@@ -217,7 +235,7 @@ def _array(one: Read) -> Read:
 
 def _map(one: Read) -> Read:
     def read(data: bytes, at: int) -> tuple[dict[str, Any], int]:
-        count, at = _size(data, at)
+        count, at = read_size(data, at)
         if not count:
             return {}, at
         items = {}

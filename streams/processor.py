@@ -7,19 +7,24 @@ windows or groups.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Protocol
 
 import structlog
 
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import DeadLetter, ProcessingFailed, RetryLater, TooLarge, Undecodable
+from fixstream.schemas.event_run import Occurrence, find_run, read_around, run_of
 from fixstream.schemas.limits import MAX_TEXT_CHARS, MAX_TRACE_CHARS
 from fixstream.schemas.making import maker
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.validation import validate
 from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage, dead_letter
+from fixstream.triage.recent import Recent
+from fixstream.triage.scrub import FAILED
 from fixstream.triage.triage import TRIAGE_VERSION, Triage, cut
 
 log = structlog.get_logger(__name__)
@@ -42,19 +47,33 @@ class Triaged:
 
 Outcome = Triaged | DeadLetterRecord
 _triaged = maker(Triaged)
+_triage = maker(Triage)
+_event = maker(ErrorEvent)
 
 
 class EventProcessor:
     """Turns messages into outcomes, one after the other, in one thread."""
 
     def __init__(
-        self, judge: Judge, codec: Codec, *, max_event_bytes: int, max_attempts: int
+        self,
+        judge: Judge,
+        codec: Codec,
+        *,
+        max_event_bytes: int,
+        max_attempts: int,
+        num_kept: int = 2048,
     ) -> None:
-        """Stores the collaborators; sizes in bytes of the message's value."""
+        """Stores the collaborators; sizes in bytes of the message's value.
+
+        Of up to `num_kept` errors it remembers the clean judgement under a digest of their encoded
+        texts, so that those of a repeat are neither read nor judged again.
+        """
         self._judge = judge
         self._codec = codec
         self._max_event_bytes = max_event_bytes
         self._max_attempts = max_attempts
+        self._known: Recent[bytes, Triage] = Recent(num_kept)
+        self._key = secrets.token_bytes(16)
 
     def process(self, raw: RawMessage) -> Outcome:
         """The outcome of this message.
@@ -66,7 +85,7 @@ class EventProcessor:
         while True:
             attempts += 1
             try:
-                return _triaged(raw, _within_limits(self._judge.triage(self._decode(raw))))
+                return _triaged(raw, _within_limits(self._judged(raw)))
             except DeadLetter as error:
                 return self._set_aside(raw, error, attempts)
             except RetryLater:
@@ -86,17 +105,65 @@ class EventProcessor:
                     failed = ProcessingFailed(f"processing raised {type(error).__name__}")
                     return self._set_aside(raw, failed, attempts)
 
-    def _decode(self, raw: RawMessage) -> ErrorEvent:
+    def _judged(self, raw: RawMessage) -> Triage:
+        data = self._value(raw)
+        start = self._codec.body_start(data, ErrorEvent)
+        run = None if start is None else find_run(data, start)
+        if start is None or run is None:
+            return self._judge.triage(self._read(data))
+        # A digest, for the texts may hold secrets; with a key, so that nobody can make two alike.
+        digest = blake2b(run.data, key=self._key, digest_size=16).digest()
+        known = self._known.get(digest)
+        if known is not None and (occurrence := read_around(data, start, run)) is not None:
+            return _again(known, occurrence)
+        event = self._read(data)
+        triage = self._judge.triage(event)
+        if known is None and _is_plain(event, triage.event):
+            self._known.put(digest, triage, len(run.data))
+        return triage
+
+    def _read(self, data: bytes) -> ErrorEvent:
+        event = self._codec.decode(data, ErrorEvent)
+        validate(event)
+        return event
+
+    def _value(self, raw: RawMessage) -> bytes:
         if raw.value is None:
             raise Undecodable("the message has no value")
         if len(raw.value) > self._max_event_bytes:
             raise TooLarge(f"{len(raw.value)} bytes, over the limit of {self._max_event_bytes}")
-        event = self._codec.decode(raw.value, ErrorEvent)
-        validate(event)
-        return event
+        return raw.value
 
     def _set_aside(self, raw: RawMessage, error: DeadLetter, attempts: int) -> DeadLetterRecord:
         return dead_letter(raw, error, attempts=attempts, version=TRIAGE_VERSION)
+
+
+def _is_plain(event: ErrorEvent, clean: ErrorEvent) -> bool:
+    """Whether the next event with these texts comes out alike: nothing else was looked at."""
+    return not (
+        event.attributes
+        or event.correlation_id
+        or event.provenance
+        or FAILED in (clean.message, clean.environment)
+    )
+
+
+def _again(known: Triage, occurrence: Occurrence) -> Triage:
+    """The judgement of another occurrence of a known error."""
+    texts = known.event
+    event = _event(
+        occurrence.event_id,
+        occurrence.occurred_at,
+        *run_of(texts),
+        occurrence.trace_id,
+        occurrence.span_id,
+        None,
+        texts.attributes,
+        None,
+        texts.scrubber,
+        occurrence.sdk,
+    )
+    return _triage(event, known.fingerprint, known.title, known.labels, known.trace)
 
 
 def _within_limits(triage: Triage) -> Triage:

@@ -128,6 +128,7 @@ def _build(settings: StreamsSettings, kafka: KafkaSettings, producer: Producer) 
         codec,
         max_event_bytes=settings.max_event_bytes,
         max_attempts=settings.max_attempts,
+        num_kept=settings.triage_memory,
     )
     limits = OutboxLimits(settings.max_in_flight, settings.max_in_flight_bytes)
     outbox = Outbox(producer, codec, kafka, clock, limits, metrics)

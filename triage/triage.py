@@ -6,10 +6,8 @@ everywhere. Does no I/O and reads no clock.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from fixstream.schemas.making import maker
 from fixstream.schemas.records import ErrorEvent, Labels
@@ -23,6 +21,7 @@ from fixstream.triage.event_texts import (
 )
 from fixstream.triage.fingerprint import FINGERPRINT_VERSION, fingerprint
 from fixstream.triage.language import language_of
+from fixstream.triage.recent import Recent
 from fixstream.triage.scrub import SCRUBBER_VERSION, Scrubber
 from fixstream.triage.title import title
 from fixstream.triage.trace import ParsedTrace, parse_trace
@@ -33,12 +32,6 @@ TRIAGE_VERSION = f"triage-1+{SCRUBBER_VERSION}+{FINGERPRINT_VERSION}"
 MAX_MESSAGE_CHARS = 64 * 1024
 MAX_TRACE_CHARS = 256 * 1024
 _CUT = "\n[... cut ...]\n"
-
-
-_MAX_KEPT_CHARS = 16 * 1024
-"""Larger errors are judged anew each time: a few of them would fill the memory of judgements."""
-_MAX_ALL_KEPT_CHARS = 8 * 1024 * 1024
-"""Characters of all texts that a memory holds, however many those are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +58,11 @@ class _Judgement(NamedTuple):
     trace: ParsedTrace | None
 
 
-_Key = tuple[str, ...]
-_V = TypeVar("_V")
+_Texts = tuple[str, ...]
 
 
-class _Recent(Generic[_V]):
-    """What was found out about the last clean texts: most of a stream repeats. Thread-safe."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._num_chars = 0
-        self._kept: OrderedDict[_Key, _V] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: _Key) -> _V | None:
-        with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
-                self._kept.move_to_end(key)
-            return found
-
-    def put(self, key: _Key, value: _V) -> None:
-        num_chars = sum(map(len, key))
-        if num_chars > _MAX_KEPT_CHARS:
-            return
-        with self._lock:
-            if key not in self._kept:  # Else another thread was quicker.
-                self._num_chars += num_chars
-            self._kept[key] = value
-            while len(self._kept) > self._size or self._num_chars > _MAX_ALL_KEPT_CHARS:
-                old, _ = self._kept.popitem(last=False)
-                self._num_chars -= sum(map(len, old))
+def _num_chars(texts: _Texts) -> int:
+    return sum(map(len, texts))
 
 
 def cut(text: str, limit: int) -> str:
@@ -127,8 +94,8 @@ class Triager:
     def __init__(self, scrubber: Scrubber | None = None, *, num_kept: int = 2048) -> None:
         """Stores the scrubber (None: one with default settings) and how many judgements to keep."""
         self._scrubber = scrubber or Scrubber()
-        self._recent: _Recent[_Judgement] = _Recent(num_kept)
-        self._clean: _Recent[bool] = _Recent(num_kept)
+        self._recent: Recent[_Texts, _Judgement] = Recent(num_kept)
+        self._clean: Recent[_Texts, bool] = Recent(num_kept)
         """The other texts of events, taken together, in which nothing was to scrub."""
 
     def triage(self, event: ErrorEvent) -> Triage:
@@ -148,6 +115,7 @@ class Triager:
             self._recent.put(
                 key,
                 _Judgement(language, judged.fingerprint, judged.title, judged.labels, judged.trace),
+                _num_chars(key),
             )
         return judged
 
@@ -159,7 +127,7 @@ class Triager:
         clean = self._scrubber.scrub_texts(texts)
         # An attribute may be secret by its name alone, and such a value must not stay here.
         if clean is texts and not any(map(may_be_secret, event.attributes)):
-            self._clean.put(key, True)
+            self._clean.put(key, True, _num_chars(key))
         return clean
 
     @staticmethod

@@ -31,7 +31,7 @@ def main(num_events: int) -> None:
     kafka = load_settings(KafkaSettings)
     clock, codec = SystemClock(), Codec()
     processor = EventProcessor(
-        Triager(num_kept=4096), codec, max_event_bytes=1_000_000, max_attempts=3
+        Triager(num_kept=4096), codec, max_event_bytes=1_000_000, max_attempts=3, num_kept=4096
     )
     producer = make_producer(kafka)
     outbox = Outbox(producer, codec, kafka, clock, OutboxLimits(), StreamsMetrics())

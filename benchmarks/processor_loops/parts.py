@@ -131,7 +131,9 @@ def _lane_cost(raw: Sequence[bytes], num_laps: int) -> float:
     """What the whole lane takes for an event of the last lap, in microseconds."""
     clock, producer = SystemClock(), Delivered()
     triager = Triager(num_kept=len(raw))
-    processor = EventProcessor(triager, CODEC, max_event_bytes=1_000_000, max_attempts=3)
+    processor = EventProcessor(
+        triager, CODEC, max_event_bytes=1_000_000, max_attempts=3, num_kept=len(raw)
+    )
     metrics = StreamsMetrics(CollectorRegistry())
     outbox = Outbox(producer, CODEC, KafkaSettings(), clock, OutboxLimits(), metrics)
     groups = Groups(100_000, GROUP_STATE_RETENTION)

@@ -79,7 +79,7 @@ def main() -> None:
         )
 
     processor = EventProcessor(
-        Triager(num_kept=4096), CODEC, max_event_bytes=1_000_000, max_attempts=3
+        Triager(num_kept=4096), CODEC, max_event_bytes=1_000_000, max_attempts=3, num_kept=4096
     )
     raw_name = f"{prefix}errors.raw.v1"
     groups = Groups(100_000, GROUP_STATE_RETENTION)

@@ -161,7 +161,7 @@ class _Counting(Scrubber):
 def test_what_it_remembers_is_bounded_by_its_characters_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("fixstream.triage.triage._MAX_ALL_KEPT_CHARS", 2_500)
+    monkeypatch.setattr("fixstream.triage.recent.MAX_ALL_KEPT_SIZE", 2_500)
     counting = _Counting()
     triager = Triager(counting)
     for message in ("a " * 500, "b " * 500, "c " * 500, "c " * 500):
