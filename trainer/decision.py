@@ -36,7 +36,13 @@ class Board:
     @property
     def num_told(self) -> float:
         """How many labels people have given."""
-        return float(self.tallies[3].sum())
+        return float(self.named.sum())
+
+    @property
+    def named(self) -> Floats:
+        """[K] how often people have named each class."""
+        named: Floats = self.tallies[3]
+        return named
 
     def choices(self, probabilities: Floats) -> NDArray[np.int64]:
         """[B] the answers for [B, K]; at least one class must have been named."""

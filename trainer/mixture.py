@@ -25,15 +25,15 @@ from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Floats, Target, softmax
 
 NETWORK, SENTENCES = "network", "sentences"
-EXPERTS = ("wide", "memory", "bayes", "rules", "service", NETWORK)
+EXPERTS = ("wide", "memory", "bayes", "rules", "signs", NETWORK)
 WITH_SENTENCES = (*EXPERTS[:-1], SENTENCES, NETWORK)
 """Where there is a frozen sentence encoder. The network stands last in both."""
 _FIRST_WEIGHTS = {
-    "wide": 0.25,
+    "wide": 0.5,
     "memory": 0.25,
     "bayes": 0.15,
     "rules": 0.4,
-    "service": 0.1,
+    "signs": 0.15,
     SENTENCES: 0.2,
     NETWORK: 0.05,
 }
@@ -45,6 +45,8 @@ _FLOOR = 1e-4
 _GAIN_KEEP = 0.99
 IDLE_GAIN = 0.001
 """Below so many nats a network has next to no say in the answers."""
+_UNNAMED = 0.1
+"""What a class that nobody has named yet is worth, beside one that is named with every error."""
 MIN_TOLD = 20.0
 """With so many labels from people, what rules claim no longer teaches a head anything."""
 
@@ -114,7 +116,7 @@ class HeadMixture:
     def probabilities(self, logits: Mapping[str, Floats]) -> Floats:
         """[B, K] from each expert's [B, K]; an expert that is absent has no say."""
         present, logs = _logs(self._experts, logits)
-        mixed = np.tensordot(self._weights[present], logs, axes=1)
+        mixed = np.tensordot(self._weights[present], logs, axes=1) + self._reserve()
         return softmax(np.asarray(mixed / self.temperature, np.float32))
 
     def choices(self, probabilities: Floats) -> NDArray[np.int64]:
@@ -137,15 +139,23 @@ class HeadMixture:
         """Lets the weights move as freely as at the start: what they were earned by has changed."""
         np.minimum(self._squares, 1.0, out=self._squares)
 
+    def _reserve(self) -> Floats:
+        """[K] for the logits: every path leaves something to classes that were never named."""
+        named = self._board.named
+        if not self.is_told:
+            return np.zeros_like(named)
+        return np.asarray(np.log((named + _UNNAMED) / (named + 1.0)), np.float32)
+
     def _learn_one(self, present: Sequence[int], logs: Floats, target: Target) -> None:
         weights = self._weights[present]
-        mixed = weights @ logs
+        reserve = self._reserve()
+        mixed = weights @ logs + reserve
         shares = softmax(np.asarray(mixed / self.temperature, np.float32))
         answer = int(self.choices(shares[None])[0])
         self._board.add(shares, answer, target.index)
         self._learn_temperature(mixed, target)
         if len(self._experts) - 1 in present:
-            self._learn_gain(weights[:-1] @ logs[:-1], shares, target)
+            self._learn_gain(weights[:-1] @ logs[:-1] + reserve, shares, target)
         error = softmax(mixed)
         error[target.index] -= 1.0
         gradient = (logs @ error) * target.weight

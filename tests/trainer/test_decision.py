@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fixstream.trainer.bayes import BayesPath
 from fixstream.trainer.claims import NO_CLAIMS, claimed, claims_of, service_sign
 from fixstream.trainer.decision import Board
-from fixstream.trainer.features import Encoded
+from fixstream.trainer.features import Encoded, Special
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.pace import PaceConfig
+from fixstream.trainer.signs import signs
 from fixstream.trainer.tallies import Tallies
 from fixstream.trainer.wide import Floats, Target
 
@@ -83,9 +86,53 @@ def test_a_service_is_judged_by_its_own_past() -> None:
     for _ in range(30):
         tallies.add(signed("payments"), only("severity", 3))
         tallies.add(signed("blog"), only("severity", 0))
-    said = tallies.logits([signed("payments"), signed("blog"), signed(None)])["service"]
+    said = tallies.logits([signed("payments"), signed("blog"), signed(None)])["signs"]
     assert said["severity"].argmax(axis=1).tolist()[:2] == [3, 0]
     assert np.exp(said["severity"][2, [0, 3]]) == pytest.approx([0.5, 0.5], abs=0.05)
+
+
+def test_what_a_rule_claims_tells_nothing_of_a_service() -> None:
+    tallies = Tallies.fresh()
+    claimed_only = {
+        head: replace(target, is_claimed=True) for head, target in only("severity", 3).items()
+    }
+    for _ in range(30):
+        tallies.add(signed("payments"), claimed_only)
+        tallies.add(signed("blog"), only("severity", 0))
+    of_payments, of_blog = tallies.logits([signed("payments"), signed("blog")])["signs"]["severity"]
+    of_new = tallies.logits([signed("new")])["signs"]["severity"][0]
+    assert of_payments == pytest.approx(of_new)
+    assert of_blog[0] > of_new[0]
+
+
+def shaped(title_words: int, trace_words: int, first_word: int) -> Encoded:
+    title = range(first_word, first_word + title_words)
+    trace = range(first_word + 50, first_word + 50 + trace_words)
+    return Encoded((Special.START, Special.MESSAGE, *title, Special.TRACE, *trace))
+
+
+def test_the_shape_of_an_error_tells_where_all_its_words_are_new() -> None:
+    tallies = Tallies.fresh()
+    for number in range(40):
+        tallies.add(shaped(4, 60, 1000 + 200 * number), only("severity", 3))
+        tallies.add(shaped(12, 1, 1100 + 200 * number), only("severity", 0))
+    said = tallies.logits([shaped(4, 60, 20_000), shaped(12, 1, 30_000)])["signs"]["severity"]
+    assert said.argmax(axis=1).tolist() == [3, 0]
+
+
+def test_signs_are_a_function_of_shape_service_type_and_claims() -> None:
+    one = shaped(4, 60, 1000)
+    assert signs(one).tolist() == signs(shaped(4, 60, 5000)).tolist()
+    others = (
+        replace(one, service_id=7),
+        replace(one, claims=(3, 0, 0)),
+        replace(one, claims=(0, 0, 3)),
+        replace(one, token_ids=(Special.TYPE, 77, *one.token_ids)),
+        replace(one, token_ids=(*one.token_ids, *[Special.NUMBER] * 3)),
+    )
+    assert all(len(signs(other)) == len(signs(one)) for other in others)
+    assert len({tuple(signs(other).tolist()) for other in (one, *others)}) == len(others) + 1
+    assert len(signs(Encoded((Special.START,)))) == len(signs(one))
 
 
 def test_a_rule_is_believed_until_people_say_otherwise() -> None:

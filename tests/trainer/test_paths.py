@@ -41,6 +41,49 @@ def test_a_head_without_a_label_learns_nothing() -> None:
     assert not wide.logits([found])["domain"].any()
 
 
+def learnt(wide: WidePath, message: str, index: int, weight: float = 1.0) -> Floats:
+    """By how much one example moves what is said of its own text."""
+    found = grams(TOKENIZER.encode(ErrorText(message)), NUM_BUCKETS)
+    before = wide.logits([found])["severity"][0].copy()
+    wide.learn([found], [{"severity": Target(index, weight)}])
+    return np.asarray(wide.logits([found])["severity"][0] - before, np.float32)
+
+
+def test_what_is_right_by_a_margin_moves_nothing() -> None:
+    wide = WidePath.fresh(NUM_BUCKETS)
+    for _ in range(30):
+        learnt(wide, "disk full", 2)
+    before = {name: array.copy() for name, array in wide.state().items()}
+    for _ in range(30):
+        learnt(wide, "disk full", 2)
+    assert np.abs(wide.state()["weights"] - before["weights"]).max() < 0.01
+    assert learnt(wide, "disk full", 4)[4] > 0.5
+
+
+def test_a_word_known_for_long_moves_less_than_a_new_one() -> None:
+    wide = WidePath.fresh(NUM_BUCKETS)
+    for number in range(40):
+        learnt(wide, "disk full", number % 2)
+    assert learnt(wide, "socket closed", 4)[4] > 2 * learnt(wide, "disk full", 4)[4] > 0.0
+
+
+def test_half_a_weight_moves_less_and_none_nothing() -> None:
+    whole, half, none = (
+        learnt(WidePath.fresh(NUM_BUCKETS), "disk full", 1, weight)[1] for weight in (1.0, 0.5, 0.0)
+    )
+    assert whole > half > none == 0.0
+
+
+def test_a_few_rare_ones_are_kept_among_many_common_ones() -> None:
+    wide = WidePath.fresh(NUM_BUCKETS)
+    for number in range(300):
+        learnt(wide, f"slow reply from host{number}", 0)
+        if number in (10, 20, 30):
+            learnt(wide, f"data lost on host{number}", 4)
+    found = grams(TOKENIZER.encode(ErrorText("data lost on host999")), NUM_BUCKETS)
+    assert wide.logits([found])["severity"][0].argmax() == 4
+
+
 def test_an_empty_text_has_no_grams_and_does_no_harm() -> None:
     wide = WidePath.fresh(NUM_BUCKETS)
     found = grams(TOKENIZER.encode(ErrorText("")), NUM_BUCKETS)
@@ -99,6 +142,18 @@ def test_an_absent_expert_has_no_say() -> None:
     alone = mixture.probabilities({"wide": one_hot([1], 4.0)})
     assert alone[0].argmax() == 1
     assert alone.sum() == pytest.approx(1.0)
+
+
+def test_a_class_that_nobody_named_is_left_little_once_people_label() -> None:
+    mixture = HeadMixture.fresh(3)
+    unsure = {"wide": one_hot([0], 0.0)}
+    assert mixture.probabilities(unsure)[0, 2] == pytest.approx(1 / 3)
+    for number in range(40):
+        mixture.learn(unsure, [Target(number % 2, 1.0)])
+    assert mixture.probabilities(unsure)[0, 2] < 0.1
+    for _ in range(40):
+        mixture.learn(unsure, [Target(2, 1.0)])
+    assert mixture.probabilities(unsure)[0, 2] > 0.25
 
 
 def test_what_rules_claim_does_not_weigh_the_experts() -> None:
