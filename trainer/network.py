@@ -21,6 +21,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
 from fixstream.schemas.enums import Category, Domain, Severity
+from fixstream.trainer.attention import TokenGroup, attend
 from fixstream.trainer.features import Encoded
 
 HEADS: dict[str, tuple[str, ...]] = {
@@ -59,20 +60,6 @@ class ModelConfig:
             raise ValueError("embedding_dim must be a multiple of twice num_heads")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1): {self.dropout}")
-
-
-@dataclass(frozen=True, slots=True)
-class TokenGroup:
-    """Rows of similar length that share one attention rectangle; their tokens are contiguous."""
-
-    first_token: int
-    next_token: int
-    num_rows: int
-    longest: int
-    slots: Tensor
-    """[tokens of the group] where each token stands in the flattened [G, L] rectangle."""
-    key_mask: Tensor | None
-    """[G, 1, 1, L] True at real tokens; None when the rectangle has no padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,30 +184,11 @@ class EncoderLayer(nn.Module):
     def forward(self, x: Tensor, batch: TokenBatch, dropout: ByteDropout | None) -> Tensor:
         """[T, D] -> [T, D]."""
         drop = dropout or _keep
-        attended = self.attention_out(self._attend(self.attention_norm(x), batch))
+        projected = self.query_key_value(self.attention_norm(x))  # [T, 3D]
+        attended = self.attention_out(attend(projected, batch.groups, self.num_heads))
         x = x + drop(attended)
         hidden = F.gelu(self.expand(self.feed_forward_norm(x)), approximate="tanh")
         return x + drop(self.contract(hidden))
-
-    def _attend(self, x: Tensor, batch: TokenBatch) -> Tensor:
-        projected = self.query_key_value(x)  # [T, 3D]
-        parts = [self._attend_group(projected, group) for group in batch.groups]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-    def _attend_group(self, projected: Tensor, group: TokenGroup) -> Tensor:
-        width = projected.shape[1]
-        tokens = projected[group.first_token : group.next_token]
-        num_slots = group.num_rows * group.longest
-        if group.key_mask is None:
-            rectangle = tokens
-        else:
-            rectangle = tokens.new_zeros(num_slots, width).index_copy(0, group.slots, tokens)
-        # [G, L, 3, H, D/H] -> three of [G, H, L, D/H]
-        shaped = rectangle.view(group.num_rows, group.longest, 3, self.num_heads, -1)
-        query, key, value = shaped.permute(2, 0, 3, 1, 4)
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=group.key_mask)
-        flat = attended.transpose(1, 2).reshape(num_slots, width // 3)
-        return flat if group.key_mask is None else flat.index_select(0, group.slots)
 
 
 def _keep(x: Tensor) -> Tensor:
