@@ -48,6 +48,7 @@ from fixstream.streams.dead_letters import DeadLetterRecord, RawMessage
 from fixstream.streams.groups import Groups
 from fixstream.streams.lane import ClosedWindow, Lane
 from fixstream.streams.processor import EventProcessor
+from fixstream.trainer.candidate import Start
 from fixstream.trainer.checkpoint import (
     CheckpointNotWritten,
     Counts,
@@ -58,7 +59,7 @@ from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Ledger, Position, WaitingExample
 from fixstream.trainer.recorder import CheckpointRecorder
 from fixstream.trainer.resume import resume
-from fixstream.trainer.training import Start, TrainingLoop
+from fixstream.trainer.training import TrainingLoop
 from fixstream.trainer.updates import UpdateHistory
 from fixstream.triage.scrub import Scrubber
 from fixstream.triage.triage import Triage, Triager

@@ -204,6 +204,14 @@ class ValidationSet:
         """The champion's answers; members that joined later have none."""
         return _padded(self._champion, len(self.members))
 
+    def copied(self) -> ValidationSet:
+        """A copy that later additions and coronations leave alone; the examples are shared."""
+        copied = ValidationSet(self._size, self._threshold / _HASH_RANGE)
+        copied._champion, copied._best = self._champion, self._best
+        copied.members, copied._sources = list(self.members), list(self._sources)
+        copied._cells, copied._of_source = Counter(self._cells), Counter(self._of_source)
+        return copied
+
     def state_tensors(self, champion: Answers) -> dict[str, Tensor]:
         """Members, and the answers of the champion that a checkpoint is to name."""
         padded = _padded(champion, len(self.members))

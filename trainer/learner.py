@@ -7,7 +7,6 @@ earns. The learner knows no Kafka, no files and no clock; a checkpoint is its st
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,20 +18,19 @@ from fixstream.schemas.errors import ArtifactRejected
 from fixstream.trainer.checkpoint import (
     OPTIMIZER,
     REPLAY,
-    TOKENIZER,
     WEIGHTS,
     Artifact,
     Content,
 )
 from fixstream.trainer.drift import DriftConfig, DriftMonitor
+from fixstream.trainer.examination import answers_of
 from fixstream.trainer.examples import LearningExample, without_claims
 from fixstream.trainer.features import (
     HashedTokenizer,
     TokenizerConfig,
     cropped,
-    length_buckets,
 )
-from fixstream.trainer.gate import FEWEST_TIMED, Answers, Cost, ValidationSet, Verdict
+from fixstream.trainer.gate import Answers, ValidationSet, Verdict
 from fixstream.trainer.leading import RunStep
 from fixstream.trainer.mixture import NETWORK
 from fixstream.trainer.model import TrainedModel
@@ -46,10 +44,10 @@ from fixstream.trainer.quarantine import Quarantine
 from fixstream.trainer.replay import ReplayBuffer
 from fixstream.trainer.scores import ProgressiveScores
 from fixstream.trainer.sentences import Sentences
+from fixstream.trainer.snapshot import Frame, Snapshot, Spare
 from fixstream.trainer.step import EncodedPair, StepResult, step_batch, train_step
-from fixstream.trainer.wide import Floats, class_balance, grams
+from fixstream.trainer.wide import class_balance, grams
 
-_MAX_TOKENS_AT_ONCE = 4096
 SPARSE_PARAMETERS = ("token_embedding.weight",)
 
 
@@ -147,32 +145,7 @@ class Learner:
 
     def answers(self) -> Answers:
         """The present model's answers to the validation set."""
-        members = [
-            cropped(member.encoded, self.config.max_training_tokens)
-            for member in self.validation.members
-        ]
-        probabilities: dict[str, Floats] = {
-            head: np.zeros((len(members), len(classes)), np.float32)
-            for head, classes in HEADS.items()
-        }
-        for bucket in length_buckets(members, _MAX_TOKENS_AT_ONCE):
-            found = self.model.probabilities([members[index] for index in bucket])
-            for head, rows in found.items():
-                probabilities[head][list(bucket)] = rows
-        choices = {
-            head: mixture.choices(probabilities[head])
-            for head, mixture in self.model.mixture.heads.items()
-        }
-        return self.validation.score(probabilities, choices)
-
-    def costed_answers(self) -> tuple[Answers, Cost]:
-        """`answers`, and what they cost: CPU time of this thread, for each of them."""
-        started = time.thread_time()
-        answers = self.answers()
-        seconds = (time.thread_time() - started) / max(len(self.validation.members), 1)
-        size = sum(tensor.nbytes for tensor in self.model.tensors().values())
-        is_measured = len(self.validation.members) >= FEWEST_TIMED
-        return answers, Cost(size, seconds if is_measured else 0.0)
+        return answers_of(self.model, self.validation, self.config.max_training_tokens)
 
     def judge(self, answers: Answers) -> Verdict:
         """The gate's verdict on the present model, with all its metrics."""
@@ -196,40 +169,46 @@ class Learner:
         }
         return {**self.scores.metrics(), **self.drift.metrics(), **earned, **corrections}
 
-    def snapshot(self, champion: Answers, spare: Content | None = None) -> Content:
+    def captured(self, spare: Spare) -> Snapshot:
         """A copy of all state, which later steps leave alone.
 
         Args:
-            champion: stored as the champion's answers.
-            spare: an earlier copy that nobody reads any more. Its memory is written over: fresh
-                memory costs more than the copying, and the steps wait for both.
+            spare: where to; nobody reads what it held before any more.
         """
-        state = {
-            WEIGHTS: self.model.tensors(),
-            OPTIMIZER: {
-                **prefixed("network.", self.optimizer.state_tensors()),
-                **{
-                    name: torch.from_numpy(array)
-                    for name, array in self.model.paths.learning_state().items()
-                },
-            },
-            REPLAY: {
-                **prefixed("replay.", self.replay.state_tensors()),
-                **prefixed("validation.", self.validation.state_tensors(champion)),
-                **prefixed("scores.", self.scores.state_tensors()),
-                **prefixed("quarantine.", self.quarantine.state_tensors()),
-                **prefixed("drift.", self.drift.state_tensors()),
-                "num_steps": torch.tensor([self._num_steps]),
+        config = self.config
+        learning = {
+            **prefixed("network.", self.optimizer.state_tensors()),
+            **{
+                name: torch.from_numpy(array)
+                for name, array in self.model.paths.learning_state().items()
             },
         }
-        kept = spare.tensors if spare else {}
-        copies = {
-            file: {
-                name: _copied(t.detach(), kept.get(file, {}).get(name)) for name, t in each.items()
-            }
-            for file, each in state.items()
+        side = {
+            **prefixed("scores.", self.scores.state_tensors()),
+            **prefixed("drift.", self.drift.state_tensors()),
+            "num_steps": torch.tensor([self._num_steps]),
         }
-        return Content(copies, {TOKENIZER: self.tokenizer.to_json()})
+        return Snapshot(
+            Frame(
+                config.model, config.precision, config.max_training_tokens, config.promotion_margin
+            ),
+            self.tokenizer.to_json(),
+            spare.copies(WEIGHTS, self.model.tensors()),
+            spare.copies(OPTIMIZER, learning),
+            spare.copies(REPLAY, side),
+            self.replay.copied(),
+            self.validation.copied(),
+            self.quarantine.copied(),
+            self.metrics(),
+        )
+
+    def snapshot(self, champion: Answers) -> Content:
+        """The files of a checkpoint of the present state.
+
+        Args:
+            champion: stored as the champion's answers.
+        """
+        return self.captured(Spare()).content(champion)
 
     def restore(self, tensors: Mapping[str, Mapping[str, Tensor]], tokenizer_json: bytes) -> None:
         """The reverse of `snapshot`, from the tensors by file name.
@@ -349,12 +328,6 @@ class Learner:
         return AdamOptimizerWithWarmup(
             self.model.network.named_parameters(), SPARSE_PARAMETERS, self.config.optimizer
         )
-
-
-def _copied(tensor: Tensor, spare: Tensor | None) -> Tensor:
-    if spare is None or (spare.shape, spare.dtype) != (tensor.shape, tensor.dtype):
-        return tensor.clone()
-    return spare.copy_(tensor)
 
 
 def _step_seed(seed: int, step: int) -> int:

@@ -128,7 +128,7 @@ class AdamOptimizerWithWarmup:
             table.parameter.grad = None
 
     def state_tensors(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs, by name; live tensors, but for the rows."""
+        """Everything that a resumed run needs, by name; live tensors."""
         tensors = {"num_steps": torch.tensor([self.num_steps])}
         for name, parameter in self._dense.items():
             for key, value in self._adamw.state.get(parameter, {}).items():
@@ -179,11 +179,15 @@ class RowAdam:
     def __init__(self, parameter: nn.Parameter, config: OptimizerConfig) -> None:
         self.parameter = parameter
         self._config = config
-        # numpy's zeros are not backed by memory before they are written to.
-        shape = tuple(parameter.shape)
-        self._mean = torch.from_numpy(np.zeros(shape, np.float32))
-        self._square = torch.from_numpy(np.zeros(shape, np.float32))
-        self._touches = torch.zeros(shape[0], dtype=torch.int32)
+        # Moments stand in the order in which the rows were first touched, so that those in use
+        # lie together. numpy's zeros are not backed by memory before they are written to.
+        num_rows, width = parameter.shape
+        self._mean = torch.from_numpy(np.zeros((num_rows, width), np.float32))
+        self._square = torch.from_numpy(np.zeros((num_rows, width), np.float32))
+        self._touches = torch.zeros(num_rows, dtype=torch.int32)
+        self._rows = torch.zeros(num_rows, dtype=torch.int64)  # place -> row
+        self._places = torch.full((num_rows,), -1)  # row -> place
+        self._num_places = 0
 
     def gathered(self) -> list[Tensor]:
         """The gradient's rows, each touched row once."""
@@ -203,33 +207,45 @@ class RowAdam:
         beta1, beta2 = self._config.beta1, self._config.beta2
         rows = gradient.indices()[0]
         values = gradient.values() * scale
-        touches = self._touches[rows] + 1
-        mean = self._mean[rows].lerp_(values, 1 - beta1)
-        square = self._square[rows].mul_(beta2).addcmul_(values, values, value=1 - beta2)
+        places = self._places_of(rows)
+        touches = self._touches[places] + 1
+        mean = self._mean[places].lerp_(values, 1 - beta1)
+        square = self._square[places].mul_(beta2).addcmul_(values, values, value=1 - beta2)
         correction1 = (1 - beta1 ** touches.float())[:, None]
         correction2 = (1 - beta2 ** touches.float())[:, None]
         move = (mean / correction1) / ((square / correction2).sqrt_() + self._config.epsilon)
         self.parameter.index_add_(0, rows, move, alpha=-rate)
-        self._touches.index_copy_(0, rows, touches)
-        self._mean.index_copy_(0, rows, mean)
-        self._square.index_copy_(0, rows, square)
+        self._touches.index_copy_(0, places, touches)
+        self._mean.index_copy_(0, places, mean)
+        self._square.index_copy_(0, places, square)
 
     def state(self) -> dict[str, Tensor]:
-        """Moments of the rows that were ever touched."""
-        rows = self._touches.nonzero()[:, 0]
+        """The rows that were ever touched, with their moments; live."""
+        used = slice(self._num_places)
         return {
-            "rows": rows,
-            "touches": self._touches[rows],
-            "mean": self._mean[rows],
-            "square": self._square[rows],
+            "rows": self._rows[used],
+            "touches": self._touches[used],
+            "mean": self._mean[used],
+            "square": self._square[used],
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The reverse of `state`, on a fresh object."""
-        rows = state["rows"]
-        self._touches[rows] = state["touches"]
-        self._mean[rows] = state["mean"]
-        self._square[rows] = state["square"]
+        places = self._places_of(state["rows"])
+        self._touches[places] = state["touches"]
+        self._mean[places] = state["mean"]
+        self._square[places] = state["square"]
+
+    def _places_of(self, rows: Tensor) -> Tensor:
+        """Where the moments of the rows stand; each row is there once."""
+        places = self._places[rows]
+        strange = rows[places < 0]
+        if len(strange):
+            first, self._num_places = self._num_places, self._num_places + len(strange)
+            self._places[strange] = torch.arange(first, self._num_places)
+            self._rows[first : self._num_places] = strange
+            places = self._places[rows]
+        return places
 
 
 def _decays(name: str) -> bool:

@@ -133,6 +133,13 @@ class Quarantine:
                 found.append(held.example)
         return found, num_blocked
 
+    def copied(self) -> Quarantine:
+        """A copy that later holds and releases leave alone; the examples are shared."""
+        copied = Quarantine(self._capacity)
+        copied._now_us, copied._num_ever = self._now_us, self._num_ever
+        copied._held, copied._order = dict(self._held), list(self._order)
+        return copied
+
     def state_tensors(self) -> dict[str, Tensor]:
         """Everything as tensors, in the order of release."""
         places = sorted(self._order)

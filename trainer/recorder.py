@@ -1,15 +1,15 @@
 """Writes checkpoints and publishes their updates beside the training, one at a time.
 
-The steps go on while a copy of the state is written. Order matters: first the checkpoint lies
-complete, then its update is published, then old checkpoints are deleted. A crash between any two
-leaves something that the next start completes. The recorder does not touch the learner.
+The steps go on while a copy of the state is judged and written. Order matters: first the checkpoint
+lies complete, then its update is published, then old checkpoints are deleted. A crash between any
+two leaves something that the next start completes. The recorder does not touch the learner.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,11 +39,20 @@ _RETRY_S = 1.0
 class Recorded:
     """How a checkpoint ended: stored, or not written and why."""
 
-    manifest: Manifest
     stored: StoredCheckpoint | None
     failure: str | None = None
     is_superseded: bool = False
     """Somebody else has taken over the log of updates: this one was not published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checkpoint to be written."""
+
+    manifest: Manifest
+    content: Content
+    in_use: frozenset[int] = frozenset()
+    """Versions whose checkpoints must not be deleted."""
 
 
 class Publish(Protocol):
@@ -71,17 +80,11 @@ class CheckpointRecorder:
         """Whether a checkpoint is being recorded, or its outcome was not collected yet."""
         return self._thread is not None
 
-    def submit(self, manifest: Manifest, content: Content, in_use: Collection[int]) -> None:
-        """Starts recording; the recorder must not be busy.
-
-        Args:
-            manifest: what the checkpoint is.
-            content: its files; nobody may change them any more.
-            in_use: versions whose checkpoints must not be deleted.
-        """
+    def submit(self, prepare: Callable[[], Draft]) -> None:
+        """Starts recording what `prepare` makes, in the recorder's thread; it must not be busy."""
         assert not self.is_busy, "one checkpoint at a time"
         self._thread = threading.Thread(
-            target=self._run, args=(manifest, content, in_use), name="checkpoint-recorder"
+            target=self._run, args=(prepare,), name="checkpoint-recorder"
         )
         self._thread.start()
 
@@ -101,30 +104,31 @@ class CheckpointRecorder:
         if self._thread is not None:
             self._thread.join()
 
-    def _run(self, manifest: Manifest, content: Content, in_use: Collection[int]) -> None:
+    def _run(self, prepare: Callable[[], Draft]) -> None:
         try:
-            self._recorded = self._record(manifest, content, in_use)
+            self._recorded = self._record(prepare())
         except Superseded as error:
-            self._recorded = Recorded(manifest, None, str(error), is_superseded=True)
+            self._recorded = Recorded(None, str(error), is_superseded=True)
         except Exception as error:  # The training thread has to learn of it, whatever it was.
-            log.exception("checkpoint failed", model_version=manifest.version)
+            log.exception("checkpoint failed")
             CHECKPOINTS.labels("failed").inc()
-            self._recorded = Recorded(manifest, None, repr(error))
+            self._recorded = Recorded(None, repr(error))
 
-    def _record(self, manifest: Manifest, content: Content, in_use: Collection[int]) -> Recorded:
+    def _record(self, draft: Draft) -> Recorded:
         started = time.perf_counter()
+        manifest = draft.manifest
         try:
-            stored = self._store.write(manifest, content, self._key)
+            stored = self._store.write(manifest, draft.content, self._key)
         except CheckpointNotWritten as error:
             CHECKPOINTS.labels("failed").inc()
             log.error("checkpoint not written", reason=str(error))  # noqa: TRY400 - it says it all
-            return Recorded(manifest, None, str(error))
+            return Recorded(None, str(error))
         CHECKPOINT_SECONDS.set(time.perf_counter() - started)
         CHECKPOINTS.labels(manifest.kind.value).inc()
         if self._published(update_of(stored, self._key)):
             VERSION.set(manifest.version)
-            self._forget_old_ones(in_use)
-        return Recorded(stored.manifest, stored)
+            self._forget_old_ones(draft.in_use)
+        return Recorded(stored)
 
     def _forget_old_ones(self, in_use: Collection[int]) -> None:
         try:

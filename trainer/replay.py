@@ -92,6 +92,15 @@ class ReplayBuffer:
         """Number of places each class holds."""
         return Counter({key: len(places) for key, places in self._by_class.items() if places})
 
+    def copied(self) -> ReplayBuffer:
+        """A copy that later additions leave alone; the examples are shared."""
+        copied = ReplayBuffer(self.capacity, self._seed)
+        copied._num_added = self._num_added
+        copied._places = list(self._places)
+        copied._by_class = _copied(self._by_class)
+        copied._by_key = _copied(self._by_key)
+        return copied
+
     def state_tensors(self) -> dict[str, Tensor]:
         """The buffer as tensors; the order of the places is part of it."""
         index = {
@@ -147,6 +156,10 @@ def _class_key(example: LearningExample) -> int:
     for index, weight in zip(example.classes, example.weights, strict=True):
         key = key * 32 + (index + 1 if weight > 0 else 0)
     return key
+
+
+def _copied(table: Mapping[int, list[int]]) -> defaultdict[int, list[int]]:
+    return defaultdict(list, {key: list(places) for key, places in table.items()})
 
 
 def _table_tensors(table: Mapping[int, list[int]]) -> dict[str, Tensor]:

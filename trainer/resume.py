@@ -18,6 +18,7 @@ import structlog
 
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected
+from fixstream.trainer.candidate import WARM_START, Start
 from fixstream.trainer.checkpoint import (
     FEEDBACK,
     OPTIMIZER,
@@ -35,7 +36,6 @@ from fixstream.trainer.checkpoint import (
 from fixstream.trainer.gate import Cost
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Position
-from fixstream.trainer.training import WARM_START, Start
 from fixstream.trainer.updates import UpdateHistory
 
 log = structlog.get_logger(__name__)

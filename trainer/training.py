@@ -6,23 +6,21 @@ broker, a thread or a real clock. It reads no Kafka itself.
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 
 import structlog
-import torch
 
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import UpdateKind
 from fixstream.trainer.admission import Admission, Admitted
-from fixstream.trainer.checkpoint import FEEDBACK, Content, Counts, Manifest, StoredCheckpoint
+from fixstream.trainer.candidate import Candidate, Moment, Start, versions_of
+from fixstream.trainer.checkpoint import Counts, Manifest, StoredCheckpoint
 from fixstream.trainer.feedback import FeedbackBook
-from fixstream.trainer.gate import Answers, Cost, CostLimits, within
+from fixstream.trainer.gate import Cost, CostLimits
 from fixstream.trainer.learner import Learner, Learnt
-from fixstream.trainer.ledger import Ledger, Position, WaitingExample
+from fixstream.trainer.ledger import Ledger, WaitingExample
 from fixstream.trainer.metrics import (
     EXAMPLES,
     SNAPSHOT_SECONDS,
@@ -33,6 +31,7 @@ from fixstream.trainer.metrics import (
     show_scores,
 )
 from fixstream.trainer.recorder import CheckpointRecorder, Recorded
+from fixstream.trainer.snapshot import Spare
 from fixstream.trainer.step import NonFiniteLoss
 from fixstream.trainer.success import Fall, fall_of_success
 from fixstream.trainer.update_log import Superseded
@@ -43,8 +42,6 @@ _BACKLOG_BATCHES = 4
 """With more batches than this waiting, steps take new examples only."""
 _LOSS_KEEP = 0.95
 _MAX_FEEDBACK_OF_STEP = 8
-WARM_START = "warm_start"
-"""Under this name the `versions` of a manifest tell which warm start its lineage began with."""
 _RELEASED_SHARE = 0.25
 """At most so much of a step comes out of quarantine: crawled texts are not to drown our own."""
 
@@ -62,32 +59,6 @@ class LoopConfig:
     checkpoint_every_steps: int = 100
     checkpoint_interval_s: float = 300.0
     cost_limits: CostLimits = field(default_factory=CostLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where the lineage of models stands when the loop begins."""
-
-    next_version: int = 1
-    parent: int | None = None
-    champion: int | None = None
-    counts: Counts = field(default_factory=Counts)
-    in_force: frozenset[int] = frozenset()
-    """Versions that this one descends from."""
-    promotions: tuple[int, ...] = ()
-    """Those of them that were promoted, oldest first."""
-    champion_cost: Cost | None = None
-    """What the promoted model costs that is in use; None if nobody knows."""
-    warm_start: str | None = None
-    """What the lineage began with, where that was no fresh model; every manifest names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A checkpoint on its way to the disk, and what becomes true once it is there."""
-
-    answers: Answers
-    position: Position
 
 
 class TrainingLoop:
@@ -110,7 +81,7 @@ class TrainingLoop:
         self._config = config
         self._start = Start()
         self._counts = Counts()
-        self._candidate: _Candidate | None = None
+        self._candidate: Candidate | None = None
         self._waiting_since: float | None = None
         self._last_checkpoint_s = clock.monotonic()
         self._last_recorded = self._stored = Counts()
@@ -119,7 +90,7 @@ class TrainingLoop:
         self._has_failed = False
         self._feedback = FeedbackBook()
         self._has_heard = False
-        self._spare: Content | None = None
+        self._spare = Spare()
         self._admission = Admission(learner, ledger.blocked)
 
     @property
@@ -140,6 +111,7 @@ class TrainingLoop:
         self._skipped_before = start.counts.skipped
         self._blocked_before = start.counts.blocked
         VERSION.set(start.next_version - 1)
+        self._learner.captured(self._spare)  # So that its memory is there when the steps wait.
 
     def advance(self) -> bool:
         """Does what is due: at most one step, and the begin or the end of a checkpoint.
@@ -172,23 +144,16 @@ class TrainingLoop:
             self._await_recorder(timeout_s)
 
     def begin_checkpoint(self) -> None:
-        """Judges the present model and hands a copy of it to the recorder."""
+        """Hands a copy of the present state to the recorder, which has it judged and written."""
         started = time.perf_counter()
-        answers, cost = self._learner.costed_answers()
-        verdict = self._learner.judge(answers)
-        verdict = within(self._config.cost_limits, verdict, cost, self._start.champion_cost)
-        is_promoted = verdict.kind is UpdateKind.PROMOTED
-        position = self._ledger.position()
-        champion_answers = answers if is_promoted else self._learner.validation.champion
-        start = self._start
-        champion_cost = cost if is_promoted else start.champion_cost
+        start, position = self._start, self._ledger.position()
         manifest = Manifest(
             model=self._config.model,
             version=start.next_version,
             parent=start.parent,
-            champion=start.next_version if is_promoted else start.champion,
-            kind=verdict.kind,
-            reason=verdict.reason,
+            champion=start.champion,
+            kind=UpdateKind.REJECTED,
+            reason=None,
             created_at=self._clock.now(),
             config=self._learner.config.model,
             seed=self._learner.config.seed,
@@ -196,25 +161,16 @@ class TrainingLoop:
             batch_offsets=position.batch_offsets,
             origin_offsets=position.origin_offsets,
             lineage=self._ledger.lineage(),
-            metrics={
-                **verdict.metrics,
-                **cost.metrics("cost"),
-                **(champion_cost.metrics("champion_cost") if champion_cost else {}),
-                "loss": self._mean_loss or 0.0,
-            },
-            versions=_versions(start.warm_start),
+            metrics={"loss": self._mean_loss or 0.0},
+            versions=versions_of(start),
             feedback_offsets=self._feedback.offsets(),
         )
-        content = self._learner.snapshot(champion_answers, self._spare)
-        self._spare = content  # It is written before the next one is begun.
-        texts = {**content.texts, FEEDBACK: self._feedback.to_json()}
-        content = Content(content.tensors, texts)
-        in_use = {v for v in (start.champion, manifest.champion) if v is not None}
-        self._recorder.submit(manifest, content, in_use)
-        self._candidate = _Candidate(answers, position)
+        moment = Moment(manifest, start, self._feedback.to_json(), self._config.cost_limits)
+        snapshot = self._learner.captured(self._spare)  # The one before is written by now.
+        self._candidate = Candidate(snapshot, moment, position)
+        self._recorder.submit(self._candidate.draft)
         self._last_recorded = self._counts
         self._last_checkpoint_s = self._clock.monotonic()
-        show_scores(manifest.metrics)
         SNAPSHOT_SECONDS.set(time.perf_counter() - started)
 
     def _step_if_due(self) -> bool:
@@ -318,11 +274,13 @@ class TrainingLoop:
             return
         self._adopt(recorded.stored, candidate)
 
-    def _adopt(self, stored: StoredCheckpoint, candidate: _Candidate) -> None:
+    def _adopt(self, stored: StoredCheckpoint, candidate: Candidate) -> None:
         manifest = stored.manifest
+        assert candidate.answers is not None, "a checkpoint was stored that was never judged"
         if manifest.kind is UpdateKind.PROMOTED:
             self._learner.validation.crown(candidate.answers)
         self._ledger.start_lineage(candidate.position)
+        show_scores(manifest.metrics)
         self._stored = manifest.counts
         self._has_failed = False
         self._start = replace(
@@ -344,16 +302,3 @@ class TrainingLoop:
             step=manifest.counts.steps,
             size_bytes=manifest.size_bytes,
         )
-
-
-def _versions(warm_start: str | None) -> dict[str, str]:
-    try:
-        ours = version("fixstream")
-    except PackageNotFoundError:  # Run from a source tree that is not installed.
-        ours = "unknown"
-    return {
-        "fixstream": ours,
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        **({WARM_START: warm_start} if warm_start else {}),
-    }

@@ -1,14 +1,15 @@
-"""Large blocks get pages of their own even after one was freed; read from the C library itself."""
+"""The heap's settings take effect where the C library is glibc, read from the library itself."""
 
 from __future__ import annotations
 
 import ctypes
+import platform
 import subprocess
 import sys
 
 import pytest
 
-from fixstream.runtime.heap import keep_large_blocks_apart
+from fixstream.runtime.heap import keep_large_blocks_apart, share_one_heap
 
 # A process of its own, because the setting cannot be taken back.
 LARGE_BLOCKS_AFTER_A_LARGER_ONE_WAS_FREED = """
@@ -46,3 +47,10 @@ def test_large_blocks_stay_apart_after_a_larger_one_was_freed() -> None:
 def test_another_platform_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_large_blocks_apart()
+    assert not share_one_heap()
+
+
+def test_glibc_takes_the_setting_of_one_heap_and_others_are_left_alone() -> None:
+    code = "from fixstream.runtime.heap import share_one_heap; print(share_one_heap())"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(platform.libc_ver()[0] == "glibc")

@@ -14,13 +14,14 @@ import torch
 from fixstream.runtime.clock import SettableClock
 from fixstream.schemas.records import OffsetRange, TrainingBatch
 from fixstream.trainer.admission import Admission, Admitted
+from fixstream.trainer.candidate import Start
 from fixstream.trainer.checkpoint import TOKENIZER, FolderCheckpointStore, SigningKey
 from fixstream.trainer.examples import learning_example
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Ledger, WaitingExample
 from fixstream.trainer.quarantine import Coordinate, Quarantine
 from fixstream.trainer.recorder import CheckpointRecorder
-from fixstream.trainer.training import LoopConfig, Start, TrainingLoop
+from fixstream.trainer.training import LoopConfig, TrainingLoop
 from support.training import RAW_TOPIC, START, TINY_LEARNER, training_batch, training_example
 
 SOURCE = ("training.batches.v1", 0)

@@ -37,7 +37,7 @@ from fixstream.trainer.checkpoint import (
 from fixstream.trainer.features import HashedTokenizer
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.model import TrainedModel
-from fixstream.trainer.recorder import CheckpointRecorder
+from fixstream.trainer.recorder import CheckpointRecorder, Draft
 from fixstream.trainer.resume import resume
 from fixstream.trainer.service import signing_key_path
 from fixstream.trainer.settings import LearningSettings, TrainerSettings
@@ -234,7 +234,7 @@ def test_a_slow_store_does_not_keep_the_recorder_from_being_asked(
         open_store("faulty://bucket/models"), key, lambda u: published.append(u.version), num_kept=2
     )
     try:
-        recorder.submit(manifest(), CONTENT, in_use=())
+        recorder.submit(lambda: Draft(manifest(), CONTENT))
         eventually(lambda: any(c.startswith("put") for c in faulty.calls), 20.0)
         assert recorder.collect() is None
         assert not published
@@ -256,7 +256,7 @@ def test_a_published_checkpoint_counts_when_old_ones_cannot_be_deleted(
             raise StoreUnreachable("not now")
 
     recorder = CheckpointRecorder(Stubborn(tmp_path / "m"), key, lambda _: None, num_kept=2)
-    recorder.submit(manifest(), CONTENT, in_use=())
+    recorder.submit(lambda: Draft(manifest(), CONTENT))
     recorded = recorder.collect(20.0)
     recorder.close()
     assert recorded is not None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from fixstream.runtime.clock import SettableClock
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import RetryLater
 from fixstream.schemas.records import ModelUpdate
+from fixstream.trainer.candidate import Start
 from fixstream.trainer.checkpoint import (
     CheckpointNotWritten,
     Content,
@@ -20,11 +24,12 @@ from fixstream.trainer.checkpoint import (
     SigningKey,
     StoredCheckpoint,
 )
-from fixstream.trainer.gate import Cost
+from fixstream.trainer.gate import Answers, Cost, Verdict
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Ledger, WaitingExample
 from fixstream.trainer.recorder import CheckpointRecorder
-from fixstream.trainer.training import LoopConfig, Start, TrainingLoop
+from fixstream.trainer.snapshot import Snapshot
+from fixstream.trainer.training import LoopConfig, TrainingLoop
 from support.deadlines import eventually
 from support.training import TINY_LEARNER, training_batch
 
@@ -127,6 +132,29 @@ def test_a_checkpoint_comes_after_its_steps_and_its_update_after_it(tmp_path: Pa
         ]
         assert b.updates[0].examples_seen == 12
         assert [(r.first_offset, r.next_offset) for r in b.updates[0].lineage] == [(0, 12)]
+
+
+def test_steps_go_on_while_the_gate_looks_at_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined, may_judge = Snapshot.examined, threading.Event()
+
+    def slowly(snapshot: Snapshot) -> tuple[Answers, Cost, Verdict]:
+        assert may_judge.wait(60.0)
+        return examined(snapshot)
+
+    monkeypatch.setattr(Snapshot, "examined", slowly)
+    with bench(tmp_path) as b:
+        b.feed(0, 40)
+        b.loop.advance()
+        b.loop.begin_checkpoint()
+        while b.loop.advance():
+            pass
+        assert b.recorder.is_busy
+        assert b.loop.counts.steps > 2
+        may_judge.set()
+        b.settle()
+        assert b.updates[0].metrics["steps"] == 1
 
 
 def test_a_checkpoint_comes_after_its_interval_if_something_was_learnt(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import torch
 from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.errors import FixstreamError, Misconfigured
+from fixstream.trainer.candidate import WARM_START, Start
 from fixstream.trainer.checkpoint import TrustedKeys, checkpoint_name
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Position
 from fixstream.trainer.resume import Resumption
 from fixstream.trainer.service import learner_config, run
-from fixstream.trainer.training import WARM_START, Start
 from fixstream.trainer.warm_start import KEYS, begun_warm, take_warm_start, write_warm_start
 from support.deadlines import eventually
 from support.kafka import Kafka
