@@ -124,6 +124,20 @@ def examples_of(path: Path | None, learner: Learner, count: int) -> list[Learnin
     return found
 
 
+def matrix_rate(size: int = 2048) -> float:
+    """GFLOP in a second of a bfloat16 product [size, size] x [size, size] on all threads."""
+    left, right = (torch.ones(size, size, dtype=torch.bfloat16) for _ in range(2))
+    started = time.perf_counter()
+    left @ right
+    return 2 * size**3 / (time.perf_counter() - started) / 1e9
+
+
+def work_of_step(learner: Learner, num_tokens: int) -> float:
+    """GFLOP of the layers' products for real tokens, there and back; attention is left out."""
+    layers = learner.model.network.layers.parameters()
+    return 6 * num_tokens * sum(weight.numel() for weight in layers if weight.dim() == 2) / 1e9
+
+
 def main() -> None:
     """Runs both loops, alternating, and prints medians and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -137,7 +151,8 @@ def main() -> None:
     plain = PlainLoop()
     examples = examples_of(arguments.history, learner, (arguments.steps + 1) * BATCH_SIZE)
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
-    tokens = []
+    tokens, shares = [], []
+    matrix_rate()
     for first in range(0, len(examples), BATCH_SIZE):
         batch = examples[first : first + BATCH_SIZE]
         started = time.perf_counter()
@@ -149,10 +164,15 @@ def main() -> None:
             seconds["plain"].append(time.perf_counter() - between)
             assert learnt.result is not None, "the network took no step"
             tokens.append(learnt.result.num_tokens)
-    report(precision.value, seconds, tokens)
+            work = work_of_step(learner, tokens[-1])
+            rate = max(matrix_rate() for _ in range(3))  # In the same second, for others work here.
+            shares.append(work / seconds["ours"][-1] / rate)
+    report(precision.value, seconds, tokens, shares)
 
 
-def report(precision: str, seconds: dict[str, list[float]], tokens: list[int]) -> None:
+def report(
+    precision: str, seconds: dict[str, list[float]], tokens: list[int], shares: list[float]
+) -> None:
     """Medians over the steps; the ratio is the median of the ratios of neighbouring steps."""
     mean_tokens = statistics.mean(tokens)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
@@ -170,6 +190,8 @@ def report(precision: str, seconds: dict[str, list[float]], tokens: list[int]) -
                 f"{name}_examples_per_min": round(60 * BATCH_SIZE / s)
                 for name, s in medians.items()
             },
+            "share_of_bfloat16_matrix_rate": round(statistics.median(shares), 3),
+            "share_by_step": [round(share, 3) for share in shares],
             "times_as_fast": round(statistics.median(ratios(seconds)), 2),
             "times_as_fast_by_step": [round(ratio, 2) for ratio in ratios(seconds)],
             "peak_memory_of_both_gb": round(

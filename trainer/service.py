@@ -331,7 +331,7 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         held_out_share=settings.held_out_share,
         promotion_margin=settings.promotion_margin,
         seed=settings.seed,
-        precision=measure_precision(),
+        precision=settings.precision or measure_precision(),
         sentences=sentences,
     )
 
