@@ -71,7 +71,7 @@ def _run(file: Path, limit: int | None, config: SystemConfig) -> dict[str, Any]:
         raise Misconfigured(f"{file} holds no line")
     with ExitStack() as stack:
         system = stack.enter_context(ContinuousLearningSystem(config))
-        earlier = EarlierErrors(system.learner)
+        earlier = EarlierErrors(system.learner, config.learner.sentences)
         stack.callback(earlier.close)
         plain = SearchBaselines(config.learner.sentences)
         stack.callback(plain.close)

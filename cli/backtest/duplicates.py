@@ -3,7 +3,8 @@
 Every earlier error stands in a knowledge base as if it were a fix: its first line as the title, the
 rest as the text, stack frames left out. Candidates are found and ranked as fixes are; what too
 little ties to the error comes last. The learned similarity counts only as far as it
-has earned on the duplicates that were confirmed before. Vectors are of one model at a time; they
+has earned on the duplicates that were confirmed before; a frozen sentence encoder, where there is
+one, counts as it does in production. Vectors are of one model at a time; they
 are made anew when the network has trained three times as much, which bounds the work to less than
 two vectors for each error of the whole history.
 """
@@ -29,6 +30,7 @@ from fixstream.schemas.records import ErrorEvent, Provenance, Solution
 from fixstream.trainer.features import Encoded, cropped, length_buckets
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.network import ErrorLearningModel, pack
+from fixstream.trainer.sentences import Sentences, values_of
 from fixstream.triage.scrub import Scrubber
 
 NUM_CANDIDATES = 100
@@ -81,13 +83,17 @@ class _Embedding:
 class EarlierErrors:
     """All earlier errors of a history, searchable."""
 
-    def __init__(self, learner: Learner) -> None:
+    def __init__(self, learner: Learner, sentences: Sentences | None = None) -> None:
         """Starts empty; `learner` gives the embedding, and is left as it is."""
         self._learner = learner
         self._knowledge = KnowledgeBase(Scrubber())
         self._tokens: OrderedDict[str, array[int]] = OrderedDict()
         self._missing: dict[str, None] = {}
         self._embedding: _Embedding | None = None
+        self._sentences = sentences
+        if sentences is not None:
+            self._knowledge.sentences.begin(1, sentences.width)
+            self._knowledge.sentences.use(1, self._knowledge.__contains__)
         self._trials: deque[list[float]] = deque(maxlen=MAX_TRIALS)
 
     def __contains__(self, event_id: object) -> bool:
@@ -102,6 +108,9 @@ class EarlierErrors:
         """Makes an error findable; returns the id of one that had to go, if one had to."""
         event = answer.triage.event
         self._knowledge.put(_document(answer))
+        sentence = self._sentence(answer.inquiry.text)
+        if sentence is not None:
+            self._knowledge.sentences.add(1, {event.event_id: ""}, sentence[None])
         self._tokens[event.event_id] = array("I", self._encode(answer.inquiry.text).token_ids)
         self._tokens.move_to_end(event.event_id)
         self._missing[event.event_id] = None
@@ -120,11 +129,13 @@ class EarlierErrors:
             inquiry.fingerprint, inquiry.terms.error_types, answer.advice.labels, {}
         )
         vector = self._vector(inquiry.text)
-        every = self._knowledge.search(inquiry.terms, None, NUM_CANDIDATES, vector)
+        sentence = self._sentence(inquiry.text)
+        every = self._knowledge.search(inquiry.terms, None, NUM_CANDIDATES, vector, sentence)
         by_words = [one for one in every if one.relative_bm25 > 0]
         weight = self.learned_weight
         weights = replace(RankingWeights(), learned=weight)
-        ranked = rank(every if weight > 0 else by_words, question, {}, weights)
+        is_meant = weight > 0 or sentence is not None
+        ranked = rank(every if is_meant else by_words, question, {}, weights)
         ranked.sort(key=lambda one: not one.is_grounded)
         return Found(
             [one.candidate.solution.solution_id for one in ranked],
@@ -145,6 +156,10 @@ class EarlierErrors:
     def close(self) -> None:
         """Ends the index's threads."""
         self._knowledge.close()
+
+    def _sentence(self, text: ErrorText) -> Vectors | None:
+        """By the frozen encoder, where there is one; it remembers what it read last."""
+        return None if self._sentences is None else values_of(self._sentences.read(text))
 
     def _vector(self, text: ErrorText) -> Vectors:
         embedding = self._embedding

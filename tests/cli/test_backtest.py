@@ -252,3 +252,25 @@ def test_the_oldest_errors_go_when_there_is_no_more_room(
     assert set(found.hybrid) <= set(ids[3:])
     assert set(found.by_words) <= set(ids[3:])
     assert [one in earlier for one in ids] == [False] * 3 + [True] * 5
+
+
+def test_a_sentence_encoder_decides_between_errors_that_words_cannot_tell_apart(
+    tmp_path: Path,
+) -> None:
+    said = ("ledger hull tttt", "ledger hull aaaa", "ledger hull mmmm")
+    lines = [
+        {**line, "error_type": None, "message": message}
+        for line, message in zip(history(4), (*said, "ledger hull aa"), strict=True)
+    ]
+    events = [record_from(line, 1, NOW).event for line in lines]
+    with ContinuousLearningSystem(tiny_system(tmp_path)) as system:
+        answers = system.predict(events)
+        earlier = EarlierErrors(system.learner, Letters())
+        try:
+            for answer in answers[:3]:
+                earlier.add(answer)
+            found = earlier.search(answers[3])
+        finally:
+            earlier.close()
+    assert found.hybrid[0] == events[1].event_id
+    assert set(found.by_words) == {event.event_id for event in events[:3]}
