@@ -115,7 +115,7 @@ class RankingWeights:
 class CertaintyWeights:
     """What makes a fix likely to be right, in log-odds."""
 
-    bias: float = -4.6
+    bias: float = -4.5
     lead: float = 2.2
     """How far it stands before the next one in the order, in units of a whole BM25."""
     apart: float = 2.2
