@@ -5,6 +5,11 @@ normalised words and frames: strictly (same root type, language and category, no
 of own frames) and loosely (same category). The truth is `crash_type` and `crash_state` of crash
 logs, or `duplicate_of` of a history.
 
+Beside them stands the strictest step that could still join anything: one type, language and
+category, whole messages that differ in single tokens which look like names of things; anywhere,
+or in categories only whose faults lie outside the code. It is asked of `reworded` too, whose pairs
+are one fault in other words or two faults in alike words.
+
     python benchmarks/near_duplicates.py [--crashes FILE] [--history FILE]
 """
 
@@ -17,15 +22,16 @@ import json
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from reporting import keep
+from reworded import DIFFERENT, SAME
 
-from fixstream.schemas.enums import EventSource
+from fixstream.schemas.enums import Category, EventSource
 from fixstream.schemas.records import ErrorEvent
 from fixstream.triage.normalise import normalise
 from fixstream.triage.triage import Triager
@@ -34,6 +40,15 @@ DATA = Path(__file__).resolve().parent.parent.parent / "shared/data"
 LIMITS = (0.5, 0.7, 0.9)
 MIN_WORDS = 6
 WORD = re.compile(r"[a-z_][\w.]{2,}")
+NAME = re.compile(r"""['"`<]|[\d_./:@-]|[a-z][A-Z]""")
+"""What a token has that names a thing and is no word."""
+OUTSIDE = frozenset(
+    {
+        *(Category.CONNECTION, Category.TIMEOUT, Category.DNS, Category.TLS),
+        *(Category.QUOTA, Category.RESOURCE_EXHAUSTED),
+    }
+)
+"""Categories whose faults lie in what surrounds the code."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,8 @@ class Seen:
     """Root type, language and category."""
     words: frozenset[str]
     own_frames: frozenset[str]
+    message: tuple[str, ...]
+    """The words of the first line, normalised."""
 
 
 class Sets:
@@ -125,6 +142,7 @@ def look(errors: Iterable[tuple[ErrorEvent, Hashable]]) -> list[Seen]:
                 (root.lower(), triage.event.language or "", triage.labels.category.value),
                 frozenset(words) | {f"{f.module}:{f.function}" for f in frames},
                 frozenset(f"{f.module}:{f.function}" for f in frames if f.in_app),
+                tuple(normalise(triage.event.message.strip().partition("\n")[0]).split()),
             )
         )
     return found
@@ -154,6 +172,59 @@ def joined(seen: list[Seen], limit: float, *, is_strict: bool) -> tuple[Sets, in
             sets.join(one.fingerprint, other.fingerprint)
             num_joined += 1
     return sets, num_joined
+
+
+def differ_by_names(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether two long messages of as many words differ in few of them, which look like names."""
+    if len(one) != len(other) or len(one) < MIN_WORDS:
+        return False
+    pairs = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
+    return len(pairs) <= len(one) // 4 and all(NAME.search(word) for pair in pairs for word in pair)
+
+
+def look_alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether the words of two messages overlap by four fifths."""
+    left, right = set(one), set(other)
+    return len(left & right) >= 0.8 * len(left | right)
+
+
+RULES: dict[str, tuple[Callable[[Sequence[str], Sequence[str]], bool], frozenset[str]]] = {
+    "names_anywhere": (differ_by_names, frozenset(Category)),
+    "names_outside_the_code": (differ_by_names, OUTSIDE),
+    "overlap_0.8": (look_alike, frozenset(Category)),
+}
+
+
+def rewordings() -> dict[str, dict[str, int]]:
+    """How many pairs of each kind each rule joins that have other fingerprints and one category."""
+    triager, joins = Triager(), {name: {"right": 0, "wrong": 0} for name in RULES}
+    apart = {"right": 0, "wrong": 0}
+    for verdict, pairs in (("right", SAME), ("wrong", DIFFERENT)):
+        for pair in pairs:
+            texts = (pair.one, pair.other)
+            one, other = (triager.triage(event("e", text, None, pair.error_type)) for text in texts)
+            category = one.labels.category.value
+            if one.fingerprint == other.fingerprint or category != other.labels.category.value:
+                continue
+            apart[verdict] += 1
+            words = [normalise(text).split() for text in texts]
+            for name, (rule, categories) in RULES.items():
+                joins[name][verdict] += category in categories and rule(words[0], words[1])
+    return {"to_join": apart, **joins}
+
+
+def by_names(seen: list[Seen]) -> dict[str, int]:
+    """Pairs of groups of one kind whose messages differ by names alone, right and wrong ones."""
+    buckets: defaultdict[Hashable, list[Seen]] = defaultdict(list)
+    for one in {each.fingerprint: each for each in seen}.values():
+        buckets[one.kind].append(one)
+    found = Counter(
+        "right" if one.truth == other.truth else "wrong"
+        for bucket in buckets.values()
+        for one, other in itertools.combinations(bucket, 2)
+        if strictly(one, other) and differ_by_names(one.message, other.message)
+    )
+    return {"right": found["right"], "wrong": found["wrong"]}
 
 
 def quality(seen: list[Seen], group_of: Callable[[str], str]) -> dict[str, float]:
@@ -190,8 +261,11 @@ def main() -> int:
             sets, num_joined = joined(seen, limit, is_strict=is_strict)
             key = f"{'strict' if is_strict else 'loose'}_{limit}"
             figures[name][key] = {**quality(seen, sets.find), "joined": num_joined}
+        figures[name]["names"] = by_names(seen)
         for key, found in figures[name].items():
             print(name, key, found)
+    figures["reworded"] = rewordings()
+    print("reworded", figures["reworded"])
     keep("near_duplicates", figures)
     return 0
 

@@ -6,8 +6,11 @@ the same run: the same pure functions in a bare confluent-kafka loop, and in Qui
 the triaged records, so start-up does not count; all of them must be there.
 
 Two workers on two partitions get twice the events. They and the one worker are compared by the
-middle half of their records, for two workers do not start at the same moment. The broker and both
-need processors: on a machine with two cores the broker takes its share from them.
+middle half of their records, for two workers do not start at the same moment. All events stand in
+the topic before anything is measured. The broker and both workers need processors: what the machine
+allows at most is its cores by what an event costs worker and broker together, and on two cores that
+is little more than one worker reaches alone. So the processor time of an event is compared too:
+what two workers do not spend on each other, more cores turn into events.
 
 At last it says what each step costs, without a broker.
 
@@ -69,6 +72,8 @@ class Run:
     """The same of the middle half of the records alone."""
     cpu_us: float
     """Processor time an event in microseconds, all processes and threads, without the start-up."""
+    broker_cpu_us: float
+    """The same of the broker."""
 
 
 def main() -> int:
@@ -92,7 +97,7 @@ def main() -> int:
     ):
         for name, mix in mixes.items():
             events = corpus.take(mix(given.history), given.events)
-            figures[name] = measure(broker.bootstrap_servers, name, events, given.rounds)
+            figures[name] = measure(broker, name, events, given.rounds)
     cost = parts.costs(corpus.take(corpus.unseen(given.history), given.events // 2))
     for step, cpu_us in cost.items():
         print(f"{step:>28}: {cpu_us:6.1f} us")
@@ -119,14 +124,16 @@ def contenders(num_events: int) -> list[Contender]:
     return found
 
 
-def measure(servers: str, mix: str, events: list[ErrorEvent], num_rounds: int) -> dict[str, float]:
+def measure(
+    broker: EmbeddedBroker, mix: str, events: list[ErrorEvent], num_rounds: int
+) -> dict[str, float]:
     """Events a second of each contender (the median of the rounds), and the worker's ratios."""
     runs: dict[str, list[Run]] = {}
     for round_number in range(num_rounds):
         for contender in contenders(len(events)):
             prefix = f"bench.{mix}.{contender.name}.{round_number}."
-            kafka = KafkaSettings(bootstrap_servers=servers, topic_prefix=prefix)
-            run = run_one(contender, kafka, events)
+            kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, topic_prefix=prefix)
+            run = run_one(contender, kafka, events, broker.pid)
             print(
                 f"{mix} round {round_number + 1} {contender.name}: {run.rate:,.0f} events/s,"
                 f" {run.cpu_us:,.0f} us of processor time an event",
@@ -140,17 +147,24 @@ def measure(servers: str, mix: str, events: list[ErrorEvent], num_rounds: int) -
         for name, rate in figures.items()
         if name not in ("fixstream_worker", "two_workers")
     }
-    one, two = (_median(runs[name], "middle_rate") for name in ("fixstream_worker", "two_workers"))
-    ratios["two_workers_to_one"] = round(two / one, 2)
+    one, two = runs["fixstream_worker"], runs["two_workers"]
+    rates = _median(two, "middle_rate"), _median(one, "middle_rate")
+    ratios["two_workers_to_one"] = round(rates[0] / rates[1], 2)
     cpu = {f"cpu_us_{name}": round(_median(found, "cpu_us")) for name, found in runs.items()}
-    return {**figures, **ratios, **cpu}
+    ratios["cpu_of_two_workers_to_one"] = round(_median(two, "cpu_us") / _median(one, "cpu_us"), 2)
+    broker_cpu_us = _median(two, "broker_cpu_us")
+    cpu["cpu_us_broker"] = round(broker_cpu_us)
+    at_most = (os.cpu_count() or 1) * 1e6 / (_median(two, "cpu_us") + broker_cpu_us)
+    return {**figures, **ratios, **cpu, "two_workers_at_most_here": round(at_most)}
 
 
 def _median(runs: Sequence[Run], field: str) -> float:
     return float(statistics.median(getattr(run, field) for run in runs))
 
 
-def run_one(contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]) -> Run:
+def run_one(
+    contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent], broker_pid: int
+) -> Run:
     """Fills fresh topics and lets the contender work through them."""
     topics = TopicsSettings(partitions=contender.num_workers)
     # The broker's own clock, for not every contender stamps its messages when it sends them.
@@ -175,7 +189,7 @@ def run_one(contender: Contender, kafka: KafkaSettings, events: list[ErrorEvent]
     }
     process = subprocess.Popen(contender.argv, env=environment)
     try:
-        return measured(kafka, len(events) * contender.num_workers, process.pid)
+        return measured(kafka, len(events) * contender.num_workers, (process.pid, broker_pid))
     finally:
         process.terminate()
         process.wait(30)
@@ -199,28 +213,32 @@ def publish(kafka: KafkaSettings, events: list[ErrorEvent], partition: int) -> N
     assert producer.flush(60) == 0
 
 
-def measured(kafka: KafkaSettings, num_events: int, pid: int) -> Run:
-    """Waits for all triaged records of a process and its children."""
+def measured(kafka: KafkaSettings, num_events: int, pids: tuple[int, int]) -> Run:
+    """Waits for all triaged records of a process and its children; the broker's pid is second."""
     config = {**kafka.client_config(), "group.id": "bench", "enable.auto.commit": False}
     partition = TopicPartition(kafka.topic(ERRORS_TRIAGED), 0, 0)
     deadline = time.monotonic() + RUN_TIMEOUT_S
-    num_before, cpu_before_s = 0, 0.0
+    num_before, before_s = 0, [0.0, 0.0]
     with closing(Consumer(config)) as consumer:
         while True:
             num_done = consumer.get_watermark_offsets(partition, timeout=10)[1]
             if num_done and not num_before:
-                num_before, cpu_before_s = num_done, cpu_seconds(pid)
+                num_before, before_s = num_done, [cpu_seconds(pid) for pid in pids]
             if num_done >= num_events:
                 break
             assert time.monotonic() < deadline, "the contender did not finish"
             time.sleep(0.05)
-        cpu_us = (cpu_seconds(pid) - cpu_before_s) / max(1, num_events - num_before) * 1e6
+        spent_us = [
+            (cpu_seconds(pid) - before) / max(1, num_events - num_before) * 1e6
+            for pid, before in zip(pids, before_s, strict=True)
+        ]
         places = [0, num_events // 4, num_events * 3 // 4, num_events - 1]
         times_s = [timestamp_at(consumer, partition, place) / 1000 for place in places]
     return Run(
         rate=(places[3] - places[0]) / (times_s[3] - times_s[0]),
         middle_rate=(places[2] - places[1]) / (times_s[2] - times_s[1]),
-        cpu_us=cpu_us,
+        cpu_us=spent_us[0],
+        broker_cpu_us=spent_us[1],
     )
 
 
