@@ -1,8 +1,9 @@
 """Bounds what a connection may cost before it has become a request.
 
-uvicorn waits for ever for the first byte and for the end of the headers, so a few thousand slow
-clients would hold a few thousand sockets. Here a connection that does not get its headers together
-in time is closed, and one too many is told so at once. Bodies are the gate's business.
+uvicorn waits for ever for the first byte and for the end of the headers, and keeps headers of any
+size, so a few thousand clients could hold a few thousand sockets and all memory. Here a connection
+that does not get its headers together in time or in size is closed, and one too many is told so at
+once. Bodies are the gate's business.
 """
 
 from __future__ import annotations
@@ -36,11 +37,20 @@ TOO_MANY = _closing_answer(
     b"503 Service Unavailable", 503, "Too many connections are open.", b"retry-after: 1"
 )
 TOO_SLOW = _closing_answer(b"408 Request Timeout", 408, "The headers did not come in time.")
+TOO_LARGE = _closing_answer(
+    b"431 Request Header Fields Too Large", 431, "The headers are too large."
+)
 NOT_HTTP = _closing_answer(b"400 Bad Request", 400, "This is no HTTP request.")
 
 
+MAX_HEAD_BYTES = 65_536
+"""Of a request beside its body, and of what comes in the read that it begins in."""
+ROOM_FOR_CHUNKS = 16
+"""Bytes of framing that each byte of a body may bring along: a chunk of one byte needs five."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a deadline for headers and a bound on connections."""
+    """uvicorn's protocol with bounds on headers (time, size) and on connections."""
 
     max_connections = 10_000
     header_deadline_s = 10.0
@@ -49,14 +59,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """As uvicorn calls it, with whatever arguments it has."""
         super().__init__(*args, **kwargs)
         self._headers_due: asyncio.TimerHandle | None = None
+        self._num_bytes_left = MAX_HEAD_BYTES
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a connection, or closes it."""
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
-            metrics.CONNECTIONS_REFUSED.labels("too_many").inc()
-            transport.write(TOO_MANY)
-            transport.close()
+            self._refuse("too_many", TOO_MANY)
             return
         self._expect_headers()
 
@@ -67,13 +76,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads on, unless the connection is being closed."""
-        if not self.transport.is_closing():
-            super().data_received(data)
+        if self.transport.is_closing():
+            return
+        self._num_bytes_left -= len(data)
+        super().data_received(data)
+        if self._num_bytes_left < 0 and not self.transport.is_closing():
+            self._refuse("large_headers", TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """The first byte of a request's head."""
         super().on_message_begin()
+        self._num_bytes_left = MAX_HEAD_BYTES
         self._expect_headers()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of a body, which the gate bounds: here it counts for nothing."""
+        self._num_bytes_left += (1 + ROOM_FOR_CHUNKS) * len(body)
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """The last byte of it."""
@@ -96,8 +115,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._headers_due = None
-        metrics.CONNECTIONS_REFUSED.labels("slow_headers").inc()
-        self.transport.write(TOO_SLOW)
+        self._refuse("slow_headers", TOO_SLOW)
+
+    def _refuse(self, reason: str, answer: bytes) -> None:
+        metrics.CONNECTIONS_REFUSED.labels(reason).inc()
+        self.transport.write(answer)
         self.transport.close()
 
 

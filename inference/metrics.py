@@ -35,7 +35,7 @@ KEYS_REFUSED = Counter(
 )
 CONNECTIONS_REFUSED = Counter(
     f"{_PREFIX}_connections_refused_total",
-    "Connections closed before they became a request (too_many, slow_headers)",
+    "Connections closed before they became a request (too_many, slow_headers, large_headers)",
     ("reason",),
 )
 RATE_STORE_FAILED = Counter(

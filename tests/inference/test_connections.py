@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import json
 import resource
 import socket
 import ssl
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from fixstream.inference import metrics
 from fixstream.inference.api import PREFIX
 from fixstream.inference.connections import allow_open_files
 from fixstream.inference.service import listening, serve, server_config
@@ -101,6 +104,55 @@ def test_what_is_no_http_is_told_so(junk: bytes) -> None:
         answer = answer_of(connection)
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b"application/problem+json" in answer
+
+
+LARGE = 4_000_000
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-large: ",
+        b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * 100,
+        b"POST /healthz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-late: ",
+    ],
+    ids=["one header", "after others", "a trailer"],
+)
+def test_headers_without_end_are_refused_before_they_fill_memory(begun: bytes) -> None:
+    def refused() -> float:
+        return float(metrics.CONNECTIONS_REFUSED.labels("large_headers")._value.get())
+
+    before = refused()
+    with served(header_deadline_s=100, body_deadline_s=100) as one, one.connect() as connection:
+        connection.sendall(begun)
+        sent = 0
+        with contextlib.suppress(ConnectionError):  # Closed, or closed with bytes unread.
+            while sent < LARGE:
+                connection.sendall(b"a" * 10_000)
+                sent += 10_000
+            answer_of(connection)
+        with httpx.Client(base_url=one.url) as client:
+            assert client.get("/healthz").status_code == 200
+    assert refused() == before + 1
+
+
+def test_a_body_in_the_smallest_chunks_is_taken_whole() -> None:
+    body = json.dumps({**ERROR, "passed over": "x" * 100_000}).encode()
+    head = (
+        f"POST {PREFIX}/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        "transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    )
+    chunks = b"".join(b"1\r\n%c\r\n" % one for one in body)
+    with served() as one, one.connect() as connection:
+        connection.sendall(head.encode() + chunks + b"0\r\n\r\n")
+        assert answer_of(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_many_requests_in_one_go_are_no_large_headers() -> None:
+    request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
+    with served() as one, one.connect() as connection:
+        connection.sendall((request + b"\r\n") * 3_000 + request + b"connection: close\r\n\r\n")
+        assert answer_of(connection).count(b"HTTP/1.1 200 ") == 3_001
 
 
 def test_a_connection_too_many_is_refused_and_the_others_live() -> None:
