@@ -72,8 +72,13 @@ def error_of(number: int) -> str:
     return json.dumps({"error_message": " ".join(words), "error_type": "LedgerError"})
 
 
-def serve_ours(ready: Connection) -> None:
-    """Our service without Kafka: all parts of a request, and reloads when they are asked for."""
+def serve_ours(ready: Connection, **size: Any) -> None:
+    """Our service without Kafka: all parts of a request, and reloads when they are asked for.
+
+    Args:
+        ready: Told the port; says which version to load.
+        size: Fields of the model's configuration that differ from full size.
+    """
     import torch
 
     from fixstream.inference.embedder import Embedder, ModelEncoder
@@ -89,7 +94,7 @@ def serve_ours(ready: Connection) -> None:
     warm_up()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        publisher = Publisher(folder, ModelConfig())  # Checkpoints at full size.
+        publisher = Publisher(folder, ModelConfig(**size))
         loader = CheckpointLoader(publisher.store, publisher.folder / "keys")
         running = stack.enter_context(service(ServiceOptions(loader=loader)))
         for one in starter_solutions():
@@ -213,6 +218,15 @@ def started(target: Callable[[Connection], None]) -> Iterator[Server]:
         process.join()
 
 
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and how long it took."""
+
+    milliseconds: float
+    status: int
+    document: dict[str, Any]
+
+
 class Client:
     """One connection, kept open; the standard library's client costs less than what it measures."""
 
@@ -221,12 +235,18 @@ class Client:
 
     def ask(self, body: str) -> float:
         """Milliseconds that an answer took."""
+        answered = self.answer(body)
+        assert answered.status == 200, answered.document
+        return answered.milliseconds
+
+    def answer(self, body: str) -> Answered:
+        """The answer itself too, whatever it is."""
         started_at = time.perf_counter()
         self._connection.request("POST", PATH, body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         text = answer.read()
-        assert answer.status == 200, text
-        return (time.perf_counter() - started_at) * 1000
+        taken_ms = (time.perf_counter() - started_at) * 1000
+        return Answered(taken_ms, answer.status, json.loads(text))
 
 
 def one_by_one(servers: dict[str, Server], num_requests: int) -> dict[str, list[float]]:
