@@ -90,8 +90,8 @@ class Memory:
         return {head: np.stack(votes) for head, votes in rows.items()}
 
     def add(self, ids: NDArray[np.int64], values: Floats, targets: Mapping[str, Target]) -> None:
-        """Remembers one example in the place of the oldest."""
-        if self.num_places == 0:
+        """Remembers one example in the place of the oldest; one without labels only crowds."""
+        if self.num_places == 0 or not any(target.weight > 0.0 for target in targets.values()):
             return
         place = int(self._num_seen[0]) % self.num_places
         self._num_seen[0] += 1

@@ -49,6 +49,14 @@ def test_a_label_without_weight_has_no_vote() -> None:
     assert not np.ptp(memory.logits([text(1)])["severity"][0])
 
 
+def test_what_has_no_label_takes_no_place() -> None:
+    memory = Memory.fresh(3, NUM_BUCKETS)
+    memory.add(*text(1, 2, 3), targets(4))
+    for number in range(30):
+        memory.add(*text(1, 2, 10 + number), targets(0, weight=0.0))
+    assert severity_of(memory, 1, 2, 3) == 4
+
+
 def test_an_empty_memory_and_an_empty_text_are_undecided() -> None:
     memory = Memory.fresh(5, NUM_BUCKETS)
     assert not np.ptp(memory.logits([text(1)])["category"][0])
