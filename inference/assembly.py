@@ -109,7 +109,7 @@ class Assembly:
         with ExitStack() as stack:
             stores = vector_stores(self._settings, self._kafka.topic_prefix, self._clock)
             stack.callback(stores.close)
-            knowledge = KnowledgeBase(self._scrubber, stores)
+            knowledge = KnowledgeBase(self._scrubber, stores, self._clock)
             stack.callback(knowledge.close)
             stack.callback(self._slot.close)
             loader = self._loader()

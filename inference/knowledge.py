@@ -2,7 +2,7 @@
 
 Every answer is checked against the fixes that are held now, so a removed one is gone at once, even
 before the index hears of it. What leaves is scrubbed. A private fix is found for its own service
-only. It reads no topic: a follower puts and removes.
+only, and one in quarantine for nobody. It reads no topic: a follower puts and removes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from fixstream.inference.ranking import Candidate
 from fixstream.inference.served import Vectors
 from fixstream.inference.vector_space import VectorSpace
 from fixstream.inference.vectors import MemoryStores, VectorStores
+from fixstream.runtime.clock import Clock, SystemClock
 from fixstream.schemas.records import PUBLIC, Solution
 from fixstream.triage.scrub import Scrubber
 
@@ -48,16 +49,23 @@ class _Entry:
 class KnowledgeBase:
     """Put, remove, search. One writer; searches from any thread."""
 
-    def __init__(self, scrubber: Scrubber, stores: VectorStores | None = None) -> None:
+    def __init__(
+        self,
+        scrubber: Scrubber,
+        stores: VectorStores | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         """Starts empty.
 
         Args:
             scrubber: What every text goes through before it is held, and so before it leaves.
             stores: Where vectors are held; default: in this process.
+            clock: By which quarantines end; None takes the system's.
         """
         stores = stores or MemoryStores()
         self.is_remote = stores.is_remote
         self.scrubber = scrubber
+        self._clock = clock or SystemClock()
         self._lexical = LexicalIndex()
         self._lock = threading.Lock()
         self._entries: dict[str, _Entry] = {}
@@ -80,8 +88,7 @@ class KnowledgeBase:
 
     def is_public(self, solution_id: str) -> bool:
         """Whether a fix is held now, and may be shown to anybody."""
-        entry = self._entries.get(solution_id)
-        return entry is not None and entry.solution.visibility == PUBLIC
+        return bool(self._visible((solution_id,), None))
 
     def solutions(self) -> list[Solution]:
         """All fixes held now."""
@@ -163,10 +170,13 @@ class KnowledgeBase:
     def _visible(self, keys: Iterable[str], service: str | None) -> dict[str, _Entry]:
         """Those of the keys that are held now and may be shown to the service."""
         found = {}
+        now = self._clock.now()
         for key in keys:
             entry = self._entries.get(key)
             # The index may be behind on removals and on changes of visibility.
-            if entry is not None and entry.solution.visibility in {PUBLIC, service}:
+            if entry is None or entry.solution.visibility not in {PUBLIC, service}:
+                continue
+            if entry.solution.is_usable(now):
                 found[key] = entry
         return found
 

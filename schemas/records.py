@@ -265,6 +265,12 @@ class Solution:
     is_accepted: bool = False
     visibility: str = PUBLIC
     created_at: datetime
+    usable_after: datetime | None = None
+    """End of the quarantine of a crawled text; it is not suggested before."""
+
+    def is_usable(self, now: datetime) -> bool:
+        """Whether it may be suggested at this time."""
+        return self.usable_after is None or self.usable_after <= now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -317,6 +317,7 @@ _RULES: dict[type, dict[str, Check]] = {
         "is_accepted": checks.flag,
         "visibility": _ID,
         "created_at": checks.time,
+        "usable_after": checks.or_none(checks.time),
     },
     GroupLabels: {
         "fingerprint": _ID,

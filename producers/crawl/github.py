@@ -30,7 +30,7 @@ from fixstream.producers.crawl.github_items import (
 from fixstream.producers.crawl.host_client import Question, Reply
 from fixstream.producers.crawl.json_values import objects_in
 from fixstream.producers.crawl.links import last_page, next_query
-from fixstream.producers.crawl.posts import Answer, solution_id, solution_of
+from fixstream.producers.crawl.posts import Answer, solution_id
 from fixstream.producers.crawl.source import Harvest, HttpSource
 from fixstream.producers.crawl.trail import Seen, Trail, Walk
 from fixstream.schemas.enums import EventSource
@@ -143,7 +143,7 @@ class GitHubSource(HttpSource[GitHubConfig]):
         trail.note(post.post_id, Seen(issue.stamp, post.revision))
         return Harvest(
             events=(self._event(post),) if is_event else (),
-            solutions=(solution_of(answer, retrieved_at=now),) if answer else (),
+            solutions=(self._solution(answer),) if answer else (),
             tombstones=tombstones,
         )
 

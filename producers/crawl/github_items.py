@@ -61,6 +61,7 @@ class FixText:
     url: str
     author: str | None
     votes: int | None
+    revised_at: datetime
     rank: int
     """3: a merged pull request; 2: a comment of the team or of whoever closed the issue; else 1."""
 
@@ -118,6 +119,7 @@ def best_fix(texts: Iterable[FixText], issue: IssueItem) -> Answer | None:
         votes=fix.votes,
         is_accepted=fix.rank > 1,
         created_at=fix.at,
+        revised_at=fix.revised_at,
     )
 
 
@@ -152,12 +154,14 @@ def read_comment(item: Any, closers: Iterable[str | None] = ()) -> FixText | Non
     if _is_bot(fields, author) or len(body.strip()) < _MIN_COMMENT_CHARS:
         return None
     is_known = author in set(closers) or fields.text("author_association", 40) in _TEAM
+    at = required_time(fields, "created_at")
     return FixText(
-        at=required_time(fields, "created_at"),
+        at=at,
         text=body,
         url=web_address(fields, "html_url"),
         author=author,
         votes=_votes(fields),
+        revised_at=fields.time("updated_at") or at,
         rank=2 if is_known else 1,
     )
 
@@ -175,7 +179,15 @@ def _pull_request(item: Any, of: IssueItem) -> FixText | None:
     url = web_address(issue, "html_url")
     if _repository_of(url) != _repository_of(of.post.url):
         return None
-    return FixText(merged_at, f"{title}\n\n{body}", url, _login(issue), _votes(issue), rank=3)
+    return FixText(
+        at=merged_at,
+        text=f"{title}\n\n{body}",
+        url=url,
+        author=_login(issue),
+        votes=_votes(issue),
+        revised_at=issue.time("updated_at") or merged_at,
+        rank=3,
+    )
 
 
 def _login(fields: LineFields) -> str | None:

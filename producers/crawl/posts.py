@@ -64,6 +64,7 @@ class Answer:
     votes: int | None = None
     is_accepted: bool = False
     created_at: datetime
+    revised_at: datetime
 
 
 def event_id(post: Post) -> str:
@@ -87,8 +88,7 @@ def event_of(post: Post, *, retrieved_at: datetime, quarantine: timedelta) -> Er
     trace_block, error_type, language = _trace_in(post)
     text = post.body.without(trace_block) if trace_block else post.body.text
     attributes = {
-        # A host whose clock is ahead, or odd, delays by no more than the quarantine.
-        TRAIN_AFTER: (min(post.revised_at, retrieved_at) + quarantine).isoformat(),
+        TRAIN_AFTER: _quarantine_end(post, retrieved_at, quarantine).isoformat(),
         "crawl.tags": " ".join(post.tags),
         SOLUTION_ID: post.solution_id or "",
     }
@@ -110,7 +110,7 @@ def event_of(post: Post, *, retrieved_at: datetime, quarantine: timedelta) -> Er
     )
 
 
-def solution_of(answer: Answer, *, retrieved_at: datetime) -> Solution:
+def solution_of(answer: Answer, *, retrieved_at: datetime, quarantine: timedelta) -> Solution:
     """The solution in an answer, not scrubbed yet; titled as the post is."""
     _, error_type, _ = _trace_in(answer.post)
     domain = domain_of(answer.post.tags)
@@ -124,7 +124,13 @@ def solution_of(answer: Answer, *, retrieved_at: datetime) -> Solution:
         votes=answer.votes,
         is_accepted=answer.is_accepted,
         created_at=answer.created_at,
+        usable_after=_quarantine_end(answer, retrieved_at, quarantine),
     )
+
+
+def _quarantine_end(text: Post | Answer, retrieved_at: datetime, quarantine: timedelta) -> datetime:
+    # A host whose clock is ahead, or odd, delays by no more than the quarantine.
+    return min(text.revised_at, retrieved_at) + quarantine
 
 
 def _provenance(text: Post | Answer, retrieved_at: datetime) -> Provenance:

@@ -208,7 +208,9 @@ class RedditSource:
             trail.note(name, Seen(key, "", now_s))
             stamp, solutions = _SOLVED, (answer,)
         trail.note(key, Seen(stamp, seen.revision, now_s))
-        return Harvest(solutions=tuple(solution_of(one, retrieved_at=now) for one in solutions))
+        quarantine = self._config.quarantine
+        fixes = (solution_of(one, retrieved_at=now, quarantine=quarantine) for one in solutions)
+        return Harvest(solutions=tuple(fixes))
 
     async def _answer(self, fields: Fields) -> tuple[str, Answer] | None:
         """The best comment of a post by its score, with its name; None when none is good."""
@@ -275,6 +277,8 @@ def _comment(fields: Fields, post: Post) -> tuple[str, Answer] | None:
         name = values.required_text("name", 40)
         text = values.text("body", MAX_CHARS) or ""
         created_at = epoch_time(_whole(fields.get("created_utc")), "created_utc")
+        edited = _whole(fields.get("edited"))
+        revised_at = epoch_time(edited, "edited") if edited else created_at
         score = values.whole_number("score")
         url = f"https://www.reddit.com{values.text('permalink', MAX_CHARS) or '/' + name}"
         author = values.text("author", MAX_CHARS)
@@ -290,6 +294,7 @@ def _comment(fields: Fields, post: Post) -> tuple[str, Answer] | None:
         author=author,
         votes=score,
         created_at=created_at,
+        revised_at=revised_at,
     )
     return name, answer
 

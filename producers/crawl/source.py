@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
 from fixstream.producers.crawl.host_client import HostClient
-from fixstream.producers.crawl.posts import Post, event_of
+from fixstream.producers.crawl.posts import Answer, Post, event_of, solution_of
 from fixstream.producers.crawl.trail import Trail
 from fixstream.runtime.clock import Clock
 from fixstream.schemas.enums import EventSource
@@ -75,3 +75,7 @@ class HttpSource(Generic[C]):
     def _event(self, post: Post) -> ErrorEvent:
         now = self._clock.now()
         return event_of(post, retrieved_at=now, quarantine=self._config.quarantine)
+
+    def _solution(self, answer: Answer) -> Solution:
+        now = self._clock.now()
+        return solution_of(answer, retrieved_at=now, quarantine=self._config.quarantine)

@@ -17,7 +17,7 @@ import structlog
 from fixstream.producers.crawl.failures import Gone
 from fixstream.producers.crawl.host_client import Question
 from fixstream.producers.crawl.json_values import objects_in
-from fixstream.producers.crawl.posts import solution_id, solution_of
+from fixstream.producers.crawl.posts import solution_id
 from fixstream.producers.crawl.rules import is_about_error
 from fixstream.producers.crawl.source import Harvest, HttpSource
 from fixstream.producers.crawl.stackoverflow_items import (
@@ -123,7 +123,7 @@ class StackExchangeSource(HttpSource[StackExchangeConfig]):
             post = dataclasses.replace(post, solution_id=solution_id(SOURCE, chosen[0].key))
         return Harvest(
             events=(self._event(post),) if is_event else (),
-            solutions=tuple(solution_of(one.answer_to(post), retrieved_at=now) for one in fixes),
+            solutions=tuple(self._solution(one.answer_to(post)) for one in fixes),
             tombstones=gone,
             skipped=Counter() if is_error else Counter(no_error=1),
         )

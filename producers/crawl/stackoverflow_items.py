@@ -81,6 +81,7 @@ class AnswerItem:
             votes=self.score,
             is_accepted=self.is_accepted,
             created_at=self.created_at,
+            revised_at=epoch_time(self.revised_at, "last_edit_date"),
         )
 
 

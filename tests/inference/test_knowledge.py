@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from fixstream.inference.analysis import codes, error_terms, solution_types
 from fixstream.inference.knowledge import KnowledgeBase
+from fixstream.runtime.clock import SettableClock
 from fixstream.triage.scrub import Scrubber
 from support.inference import solution
 
@@ -51,6 +54,22 @@ def test_a_replaced_fix_answers_with_its_new_words(knowledge: KnowledgeBase) -> 
     knowledge.commit()
     assert found(knowledge) == ["a"]
     assert len(knowledge) == 1
+
+
+def test_a_fix_in_quarantine_is_found_once_that_is_over() -> None:
+    clock = SettableClock()
+    base = KnowledgeBase(Scrubber(), clock=clock)
+    try:
+        fix = solution("a", "Connection refused by the ledger")
+        base.put(replace(fix, usable_after=clock.now() + timedelta(hours=1)))
+        base.commit()
+        assert found(base) == []
+        assert not base.is_public("a")
+        clock.advance(3600)
+        assert found(base) == ["a"]
+        assert base.is_public("a")
+    finally:
+        base.close()
 
 
 def test_a_private_fix_is_found_for_its_service_alone(knowledge: KnowledgeBase) -> None:

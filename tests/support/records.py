@@ -190,6 +190,7 @@ SOLUTION = Solution(
     is_accepted=True,
     visibility="shop",
     created_at=WHEN,
+    usable_after=WHEN,
 )
 GROUP_LABELS = GroupLabels(
     fingerprint="f" * 16,

@@ -71,6 +71,7 @@ async def test_the_text_that_closed_an_issue_is_its_solution(
     assert solution.solution_id == "github:acme/shop#1"
     assert solution.text.startswith(expected_text)
     assert solution.provenance.author == expected_author
+    assert solution.usable_after == solution.created_at + timedelta(hours=24)
     assert crawl.publisher.events[0].attributes["fixstream.solution_id"] == solution.solution_id
 
 

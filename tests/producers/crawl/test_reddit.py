@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ async def test_the_best_comment_becomes_the_solution_and_leaves_with_its_author(
     (solution,) = crawl.publisher.solutions
     assert (solution.solution_id, solution.votes) == ("reddit:t3_a", 9)
     assert solution.provenance.author == "helper"
+    assert solution.usable_after == solution.created_at + timedelta(hours=24)
 
     api.on(INFO, lambda _: listing(post("a", num_comments=2)))
     crawl.clock.advance(25 * 3600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ async def test_a_question_and_its_answers_become_an_event_and_solutions(
     accepted, top = crawl.publisher.solutions
     assert (accepted.solution_id, accepted.is_accepted) == ("stackoverflow:answer/2", True)
     assert (top.solution_id, top.votes) == ("stackoverflow:answer/1", 9)
+    assert top.usable_after == datetime.fromtimestamp(NOW_S - 50, UTC) + timedelta(hours=24)
     assert top.text == "Use `rows.get(key)`."
     assert top.provenance.url == "https://stackoverflow.com/a/1"
     assert top.provenance.license == "CC BY-SA 3.0"
