@@ -193,6 +193,9 @@ def open_log(path: Path, saved: Position | None, *, from_end: bool = False) -> l
             log.warning("rotated file is gone; what was not read of it is lost", path=str(path))
         saved = None
         from_end = False
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # Opening a pipe would wait for whoever writes to it, and none can be read twice.
+        raise Misconfigured(f"{path}: is no plain file")
     try:
         file = path.open("rb")
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fixstream.producers.publishing import Publisher
+from fixstream.producers.tail.following import open_log
 from fixstream.producers.tail.line_formats import read_line
 from fixstream.producers.tail.log_events import LogOrigin, event_from_record
 from fixstream.producers.tail.matching import PathPatterns
@@ -168,6 +169,12 @@ def test_a_path_that_can_give_nothing_is_told(tmp_path: Path, name: str, told: s
         PathPatterns((tmp_path / name,)).require_usable(must_exist=True)
     with pytest.raises(Misconfigured, match="directory"):
         PathPatterns((tmp_path,)).require_usable(must_exist=False)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Misconfigured, match="no plain file"):
+        open_log(tmp_path / "pipe", None)
 
 
 def test_whoever_follows_waits_for_a_file_to_come(tmp_path: Path) -> None:
