@@ -7,6 +7,7 @@ was in it, because it may be a secret.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -101,6 +102,10 @@ class LogSettings(ServiceSettings):
     """`auto` writes for people on a terminal and JSON lines elsewhere."""
 
 
+_QUOTED = re.compile(r'"(\w+)"')
+"""The field in pydantic's message, which quotes no value."""
+
+
 def load_settings(settings_type: type[T], **given: Any) -> T:
     """Reads the settings from the environment.
 
@@ -120,7 +125,10 @@ def load_settings(settings_type: type[T], **given: Any) -> T:
         ]
         raise Misconfigured("; ".join(problems)) from None
     except SettingsError as error:  # A variable that should hold JSON does not.
-        raise Misconfigured(str(error).splitlines()[0]) from None
+        told = str(error).splitlines()[0]
+        field = _QUOTED.search(told)
+        variable = _variable(settings_type, (field[1],)) if field else told
+        raise Misconfigured(f"{variable}: no JSON, as a list has to be") from None
 
 
 def _variable(settings_type: type[BaseSettings], location: tuple[int | str, ...]) -> str:

@@ -92,7 +92,7 @@ def test_a_missing_value_and_an_alias_are_named_as_the_variables_are(
 def test_a_list_that_is_no_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIXSTREAM_PART_SIZE", "1")
     monkeypatch.setenv("FIXSTREAM_PART_NAMES", "[")
-    with pytest.raises(Misconfigured, match="names"):
+    with pytest.raises(Misconfigured, match=r"^FIXSTREAM_PART_NAMES: no JSON"):
         load_settings(PartSettings)
 
 
