@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fixstream.cli.console import out
+from fixstream.cli.console import out, tell
 from fixstream.cli.kafka_access import reachable_kafka
 from fixstream.schemas.errors import FixstreamError, Misconfigured
 
@@ -43,8 +44,12 @@ def list_(
     from fixstream.streams.replay import list_dead_letters
 
     wanted = _filter(error_class, partition, service, since, until, reason)
-    for letter in list_dead_letters(reachable_kafka(), wanted, limit):
+    # One more than is shown, to know whether there is one.
+    letters = list_dead_letters(reachable_kafka(), wanted, limit and limit + 1)
+    for letter in islice(letters, limit):
         out.print(_line(letter), markup=False)
+    if next(letters, None) is not None:
+        tell(f"there are more than {limit}: --limit shows them")
 
 
 @dlq.command("show")

@@ -6,18 +6,24 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from fixstream.cli import dead_letters
 from fixstream.cli.main import app
 from fixstream.runtime import logs
+from fixstream.runtime.settings import KafkaSettings
 from fixstream.runtime.topics_admin import apply_topics
-from fixstream.streams import service
+from fixstream.streams import replay, service
+from fixstream.streams.replay import StoredDeadLetter
 from fixstream.streams.settings import StreamsSettings
 from support.kafka import Kafka
+from support.streams import LETTER
 
 COMMAND = [sys.executable, "-m", "fixstream.cli"]
 NOWHERE = {"FIXSTREAM_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -132,6 +138,19 @@ def test_a_full_disk_is_told_in_one_line() -> None:
     (line,) = ran.stderr.decode().splitlines()
     assert line.startswith("fixstream: ")
     assert "No space left" in line
+
+
+def test_dead_letters_that_are_not_listed_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = [replace(LETTER, offset=offset) for offset in range(3)]
+
+    def list_some(_kafka: object, _wanted: object, limit: int) -> Iterator[StoredDeadLetter]:
+        return iter(letters[:limit])
+
+    monkeypatch.setattr(dead_letters, "reachable_kafka", KafkaSettings)
+    monkeypatch.setattr(replay, "list_dead_letters", list_some)
+    two, three = (CliRunner().invoke(app, ["dlq", "list", "--limit", n]) for n in ("2", "3"))
+    assert (two.stdout.count("invalid"), "more than 2" in two.stderr) == (2, True)
+    assert (three.stdout.count("invalid"), three.stderr) == (3, "")
 
 
 @pytest.mark.kafka

@@ -7,24 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from fixstream.streams.replay import DeadLetterFilter, StoredDeadLetter
-from support.streams import START
-
-LETTER = StoredDeadLetter(
-    partition=0,
-    offset=3,
-    stored_at=START,
-    error_class="invalid",
-    reason="ErrorEvent.service is empty",
-    attempts=1,
-    version="v",
-    origin_topic="raw",
-    origin_partition=2,
-    origin_offset=9,
-    key=b"k",
-    value=b"v",
-    headers=(),
-)
+from fixstream.streams.replay import DeadLetterFilter
+from support.streams import LETTER, START
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,24 @@ from fixstream.schemas.enums import EventSource
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.topics import ERRORS_RAW
 from fixstream.streams.readiness import NEEDED_TOPICS
+from fixstream.streams.replay import StoredDeadLetter
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LETTER = StoredDeadLetter(
+    partition=0,
+    offset=3,
+    stored_at=START,
+    error_class="invalid",
+    reason="ErrorEvent.service is empty",
+    attempts=1,
+    version="v",
+    origin_topic="raw",
+    origin_partition=2,
+    origin_offset=9,
+    key=b"k",
+    value=b"v",
+    headers=(),
+)
 
 
 def error_event(event_id: str = "e-1", **changes: Any) -> ErrorEvent:
