@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fixstream.schemas.records import ErrorEvent
 from fixstream.triage.event_texts import main_texts, other_texts, with_texts
@@ -26,7 +27,7 @@ from fixstream.triage.secrets import (
     values,
     vendors,
 )
-from fixstream.triage.secrets.model import Detector, Find
+from fixstream.triage.secrets.model import LITERALS, NUMBERS, RUNS, Detector, Find
 from fixstream.triage.secrets.places import MAX_LONE_KEY, lone_key
 
 SCRUBBER_VERSION = "scrub-2"
@@ -53,6 +54,11 @@ class ScrubberConfig:
     """Leave addresses of private networks (10/8, 192.168/16, fd00::/8, ...) in the text."""
 
 
+@lru_cache(maxsize=1024)
+def _written(kind: str, number: int) -> bytes:
+    return f"[{kind}]".encode() if number == 1 else f"[{kind}_{number}]".encode()
+
+
 class Numbering:
     """Gives the values of one event their placeholders, in order of appearance."""
 
@@ -70,19 +76,27 @@ class Numbering:
             name = kind.decode("ascii")
             self._counts[name] = max(self._counts.get(name, 0), int(number or 1))
 
-    def mark(self, kind: str, value: bytes) -> bytes:
-        """Returns the placeholder for `value`."""
-        known = self._marks.get(value)
-        if known is None:
-            number = self._counts.get(kind, 0) + 1
-            self._counts[kind] = number
-            known = f"[{kind}]".encode() if number == 1 else f"[{kind}_{number}]".encode()
-            self._marks[value] = known
-            if len(value) >= _MIN_REPEATED and len(self._repeatable) < _MAX_REPEATED:
-                self._repeatable.append((value, known))
+    def _new_mark(self, kind: str, value: bytes) -> bytes:
+        number = self._counts.get(kind, 0) + 1
+        self._counts[kind] = number
+        known = _written(kind, number)
+        self._marks[value] = known
+        if len(value) >= _MIN_REPEATED and len(self._repeatable) < _MAX_REPEATED:
+            self._repeatable.append((value, known))
         return known
 
-    def without_repeats(self, text: bytes) -> bytes:
+    def replaced(self, buffer: bytes, finds: list[Find]) -> bytes:
+        """Returns the buffer with the placeholders of what was found."""
+        marks, pieces, position = self._marks, [], 0
+        for start, end, kind, _ in finds:
+            value = buffer[start:end]
+            pieces.append(buffer[position:start])
+            pieces.append(marks.get(value) or self._new_mark(kind, value))
+            position = end
+        pieces.append(buffer[position:])
+        return self._without_repeats(b"".join(pieces))
+
+    def _without_repeats(self, text: bytes) -> bytes:
         """Replaces values that are known anywhere: long and random enough to be no word."""
         for value, known in self._repeatable:
             if value in text and values.looks_random(value, _MIN_REPEATED):
@@ -90,16 +104,21 @@ class Numbering:
         return text
 
 
-def _merged(finds: Iterable[Find]) -> list[Find]:
-    """Joins overlapping finds; the surest names the kind."""
+def _merged(finds: list[Find]) -> list[Find]:
+    """Sorts, and joins overlapping finds; the surest names the kind."""
+    finds.sort()
     result: list[Find] = []
-    for find in sorted(finds):
-        if result and find.start < result[-1].end:
-            last = result[-1]
-            surer = find if find.rank < last.rank else last
-            result[-1] = Find(last.start, max(last.end, find.end), surer.kind, surer.rank)
+    reached = 0
+    for find in finds:
+        start, end, kind, rank = find
+        if start < reached:
+            first, reached, last_kind, last_rank = result[-1]
+            surer, surest = (kind, rank) if rank < last_rank else (last_kind, last_rank)
+            reached = max(reached, end)
+            result[-1] = (first, reached, surer, surest)
         else:
             result.append(find)
+            reached = end
     return result
 
 
@@ -107,23 +126,27 @@ class _Family:
     """Detectors whose gates are tried in one pass."""
 
     def __init__(self, detectors: Iterable[Detector]) -> None:
-        """Puts detectors with the same gate or signs behind one pattern."""
+        """Puts detectors with the same gate behind one pattern."""
         together: dict[str, list[Detector]] = {}
         for detector in detectors:
-            together.setdefault(detector.gate or detector.signs, []).append(detector)
+            together.setdefault(detector.gate, []).append(detector)
         self._detectors = tuple(map(tuple, together.values()))
         self._gates = Gates(together)
 
-    def open(self, text: bytes) -> list[Detector]:
-        """Returns the detectors that may find something in `text`."""
-        return [detector for index in self._gates.open(text) for detector in self._detectors[index]]
+    def finds(self, text: bytes) -> list[Find]:
+        """Returns what the detectors find whose gates `text` opens."""
+        found: list[Find] = []
+        for index in self._gates.open(text):
+            for detector in self._detectors[index]:
+                found += detector.find(text)
+        return found
 
 
 def _blanked(buffer: bytes, finds: list[Find]) -> bytes:
     """Returns the buffer with what was found overwritten: nothing finds it a second time."""
     blank = bytearray(buffer)
-    for find in finds:
-        blank[find.start : find.end] = _BLANK * (find.end - find.start)
+    for start, end, _, _ in finds:
+        blank[start:end] = _BLANK * (end - start)
     return bytes(blank)
 
 
@@ -135,21 +158,20 @@ class Scrubber:
         self._config = config or ScrubberConfig()
         by_form = vendors.detectors()
         assigned = assignments.detector()
-        by_place = (
+        everything = (
+            *by_form,
             assigned,
             *spoken.detectors(),
             *sql.detectors(),
             *places.detectors((*by_form, assigned)),
             prefixed.detector(),
+            *personal.detectors(keep_private_ips=self._config.keep_private_ips),
         )
-        about_people = personal.detectors(keep_private_ips=self._config.keep_private_ips)
-        everything = (*by_form, *by_place, *about_people)
-        # A set each: in one for all, the states of the search multiply with what a text opens.
-        self._families = (
-            _Family(by_form),
-            _Family(found for found in by_place if found.gate),
-            _Family(found for found in about_people if found.gate),
-            _Family(found for found in everything if not found.gate),
+        self._ungated = [found for found in everything if not found.gate]
+        self._leads = _Family(found for found in everything if found.leads and found.gate)
+        self._others = tuple(
+            _Family(found for found in everything if not found.leads and found.group == group)
+            for group in (LITERALS, NUMBERS, RUNS)
         )
 
     def scrub(self, text: str) -> str:
@@ -198,7 +220,7 @@ class Scrubber:
             finds = self._finds(buffer)
             if not finds:
                 return buffer
-            buffer = numbering.without_repeats(_replace(buffer, finds, numbering))
+            buffer = numbering.replaced(buffer, finds)
         raise RuntimeError("scrubbing does not settle")
 
     def _finds(self, buffer: bytes) -> list[Find]:
@@ -207,23 +229,12 @@ class Scrubber:
         Forms and names come first, for they are sure and many; the others, which judge what stands
         around a value, pass over what is found by then.
         """
-        opened = [detector for family in self._families for detector in family.open(buffer)]
-        finds = [find for found in opened if found.leads for find in found.find(buffer)]
+        finds = self._leads.finds(buffer)
+        for detector in self._ungated:
+            finds += detector.find(buffer)
         rest = _blanked(buffer, finds) if finds else buffer
-        for detector in opened:
-            if not detector.leads:
-                finds.extend(detector.find(rest))
+        for family in self._others:
+            finds += family.finds(rest)
         if len(buffer) <= MAX_LONE_KEY:
             finds += lone_key(buffer)
         return _merged(finds) if finds else finds
-
-
-def _replace(buffer: bytes, finds: list[Find], numbering: Numbering) -> bytes:
-    pieces: list[bytes] = []
-    position = 0
-    for find in finds:
-        pieces.append(buffer[position : find.start])
-        pieces.append(numbering.mark(find.kind, buffer[find.start : find.end]))
-        position = find.end
-    pieces.append(buffer[position:])
-    return b"".join(pieces)

@@ -6,6 +6,7 @@ Refuses stand-ins, code that fetches a secret, and what messages say about secre
 from __future__ import annotations
 
 import re
+from itertools import product
 from typing import NamedTuple
 
 from fixstream.triage.secrets import values
@@ -22,6 +23,10 @@ class Written(NamedTuple):
     is_query: bool
     """It is a parameter of a URL."""
 
+
+_BOOLS = (False, True)
+WRITTEN = {ways: Written(*ways) for ways in product(_BOOLS, repeat=3)}
+"""All ways to write a value, made once: there is one look-up for each value."""
 
 _SURE = re.compile(rb"(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{9,512}$")
 """Letters and digits alone, more than eight of them: no stand-in, expression or word of a message."""

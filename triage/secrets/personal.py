@@ -12,7 +12,7 @@ from fixstream.triage.secrets import checks
 from fixstream.triage.secrets.model import (
     EXACT,
     LOOSE,
-    UNGATED,
+    NUMBERS,
     Detector,
     Find,
     by_pattern,
@@ -26,16 +26,19 @@ def _backwards(words: str) -> bytes:
 
 
 _VERSION_BEFORE = re.compile(
-    rb"(?i)v?[\"' :=(]{0,4}(?:morf |ot )?(?:%b)|v?[-_][a-z\d]|v? ?=[=~<>^]|v(?:[\s(]|$)"
+    rb"(?i)v?[\"' :=(]{0,4}(?:morf |ot )?(?=[nsredykv])(?:%b)"
+    rb"|v?[-_][a-z\d]|v? ?=[=~<>^]|v(?:[\s(]|$)"
     % _backwards(
         "version versions ver release released build driver assembly jdk jre upgrade upgraded "
         "downgrade downgraded v"
     )
 )
 """Stands before a version, read backwards from it: matching at one place is quicker than searching."""
-_CHANGE = re.compile(
-    rb"(?i)\b(?:upgrad|updat|downgrad|bump|revert|migrat|switch|mov|chang)\w*\b[^\n:=/@]*\Z"
+_CHANGE_BEFORE = re.compile(
+    rb"(?i)[^\n:=/@]*?(?=[deptvhg])(?:%b)\b"
+    % _backwards("upgrad updat downgrad bump revert migrat switch mov chang")
 )
+_MAX_CHANGE = 64
 _PRODUCT_BEFORE = re.compile(rb"[ /][A-Za-z+]{2,24}[A-Z](?:[^A-Za-z:/@.]|$)")
 _FILE_AFTER = re.compile(
     rb"[-_+][A-Za-z\d]|\.(?:\d|(?:jar|war|tgz|tar|zip|whl|dll|so|exe|pom|rpm|deb|gem)\b)"
@@ -61,14 +64,14 @@ _WORD_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01
 
 def _is_version(text: bytes, start: int, end: int) -> bool:
     """Weighs what stands around four numbers. Sure signs decide; else small first numbers do."""
-    near = text[max(0, start - 28) : start][::-1]
+    near = text[max(0, start - _MAX_CHANGE) : start][::-1]
     if near[:1] == b"." or _FILE_AFTER.match(text, end) or _VERSION_BEFORE.match(near):
         return True
     if _ADDRESS_AFTER.match(text, end):
         return False
     if _ADDRESS_BEFORE.match(near):
-        return _CHANGE.search(text, max(0, start - 64), start) is not None
-    if _PRODUCT_BEFORE.match(near) or _CHANGE.search(text, max(0, start - 64), start):
+        return _CHANGE_BEFORE.match(near) is not None
+    if _PRODUCT_BEFORE.match(near) or _CHANGE_BEFORE.match(near):
         return True
     return text[start + 1 : start + 2] == b"."
 
@@ -76,13 +79,12 @@ def _is_version(text: bytes, start: int, end: int) -> bool:
 def _v4_finder(keep_private: bool) -> Detector:
     def find(text: bytes) -> Iterator[Find]:
         for start, end in _V4.spans(text):
-            value = text[start:end]
-            if checks.is_address(value, keep_private=keep_private) and not _is_version(
-                text, start, end
-            ):
-                yield Find(start, end, "ip", EXACT)
+            if not checks.PUBLIC_V4.fullmatch(text, start, end) or _is_version(text, start, end):
+                continue
+            if not keep_private or checks.is_address(text[start:end], keep_private=True):
+                yield start, end, "ip", EXACT
 
-    return Detector("ip", r"\d\.\d{1,3}\.\d{1,3}\.\d", find)
+    return Detector("ip", r"\d\.\d{1,3}\.\d{1,3}\.\d", find, NUMBERS)
 
 
 def _v6_finder(keep_private: bool) -> Detector:
@@ -105,9 +107,11 @@ def _v6_finder(keep_private: bool) -> Detector:
                 and not any(byte in _WORD_BYTES - {46} for byte in around)
                 and checks.is_address(value, keep_private=keep_private)
             ):
-                yield Find(start, end, "ip", EXACT)
+                yield (start, end, "ip", EXACT)
 
-    return Detector("ip", r":[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:|::[0-9A-Fa-f]|[0-9A-Fa-f]::", find)
+    return Detector(
+        "ip", r":[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:|::[0-9A-Fa-f]|[0-9A-Fa-f]::", find, NUMBERS
+    )
 
 
 _PHONE_WORD = (
@@ -122,20 +126,26 @@ _EMAIL = compile_bytes(
     rf"(?:(?:[A-Za-z0-9._%+'-]|{_LETTER})*(?:[A-Za-z0-9_+-]|{_LETTER})|\"[^\"\\\n@]{{1,64}}\")(?:@|%40)"
     rf"(?:(?:[A-Za-z0-9]|{_LETTER})(?:(?:[A-Za-z0-9-]|{_LETTER})*(?:[A-Za-z0-9]|{_LETTER}))?\.)+[A-Za-z]{{2,24}}\b"
 )
-_IN_USERINFO = re.compile(rb"(?:://|%3A%2F%2F)[^/?#\s\"'<>]*$")
+_ENDS_USERINFO = re.compile(rb"[/?#\s\"'<>]")
+_ENDS_ENCODED = re.compile(rb"[/?#\s\"'<>&]|%2F|%3F|%23|%26")
+
+
+def _is_in_userinfo(text: bytes, start: int) -> bool:
+    """Tells whether the address of a URL has begun and its userinfo has not ended at `start`."""
+    near = max(0, start - 256)
+    plain, encoded = text.rfind(b"://", near, start), text.rfind(b"%3A%2F%2F", near, start)
+    if plain > encoded:
+        return _ENDS_USERINFO.search(text, plain + 3, start) is None
+    return encoded >= 0 and _ENDS_ENCODED.search(text, encoded + 9, start) is None
 
 
 def _email_finder() -> Detector:
     def find(text: bytes) -> Iterator[Find]:
         for start, end in _EMAIL.spans(text):
-            near = max(0, start - 256)
-            in_address = text.find(b":", near, start) >= 0 and _IN_USERINFO.search(
-                text, near, start
-            )
-            if not in_address and checks.is_email(text[start:end]):
-                yield Find(start, end, "email", EXACT)
+            if not _is_in_userinfo(text, start) and checks.is_email(text[start:end]):
+                yield (start, end, "email", EXACT)
 
-    return Detector("email", UNGATED, find, "@|%40")
+    return Detector("email", "@|%40", find)
 
 
 _CARD = compile_bytes(r"\b[2-6]\d{3}(?:[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,7}|[ -]\d{6}[ -]\d{4,5})\b")
@@ -146,9 +156,9 @@ def _card_finder() -> Detector:
         for start, end in _CARD.spans(text):
             is_part = text[max(0, start - 1) : start] in (b".", b"-", b",", b"/")
             if not is_part and checks.is_card(text[start:end]):
-                yield Find(start, end, "card", EXACT)
+                yield (start, end, "card", EXACT)
 
-    return Detector("card", r"\d{4}[ -]?\d{4}[ -]?\d{2}", find)
+    return Detector("card", r"\d{4}[ -]?\d{4}[ -]?\d{2}", find, NUMBERS)
 
 
 def _is_phone(value: bytes) -> bool:
@@ -169,7 +179,7 @@ def _spoken_phone() -> Detector:
         for _, start in word.spans(text):
             end = number.at(text, start)
             if end >= 0 and _is_phone(text[start:end]):
-                yield Find(start, end, "phone", LOOSE)
+                yield (start, end, "phone", LOOSE)
 
     return Detector(
         "phone",
@@ -191,6 +201,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             gate=r"[A-Z]{2}\d{2}[ -]?[A-Z0-9]{4}",
             rank=EXACT,
             accept=checks.is_iban,
+            group=NUMBERS,
         ),
         by_pattern(
             "iban",
@@ -212,6 +223,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             gate=r"\d{3}-\d{2}-\d{4}",
             rank=EXACT,
             accept=checks.is_ssn,
+            group=NUMBERS,
         ),
         by_pattern(
             "phone",
@@ -219,6 +231,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             gate=r"\+[1-9][\d .(-]",
             rank=LOOSE,
             accept=_is_plus_phone,
+            group=NUMBERS,
         ),
         by_pattern(
             "phone",
@@ -226,6 +239,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             gate=r"\d{3}[).-] ?\d{3}[.-]\d{4}",
             rank=LOOSE,
             accept=_is_phone,
+            group=NUMBERS,
         ),
         by_pattern(
             "phone",
@@ -233,6 +247,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             gate=r"00[1-9]\d{0,2}[ .-]\d",
             rank=LOOSE,
             accept=_is_phone,
+            group=NUMBERS,
         ),
         by_pattern(
             "phone",
@@ -240,6 +255,7 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
             gate=r"0\d{2,4}[ -]\d{3,4}|0\d\.\d\d\.\d\d\.\d\d\.\d\d",
             rank=LOOSE,
             accept=_is_phone,
+            group=NUMBERS,
         ),
         _spoken_phone(),
     )

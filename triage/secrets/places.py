@@ -16,8 +16,9 @@ from fixstream.triage.secrets.model import (
     EXACT,
     KEYED,
     LOOSE,
+    NUMBERS,
     PLACEHOLDER,
-    UNGATED,
+    RUNS,
     Detector,
     Find,
     after_prefix,
@@ -48,7 +49,7 @@ def _private_keys(text: bytes) -> Iterator[Find]:
             is_whole = bool(ends) and ends[0][0] - head <= _MAX_KEY
             stop = ends.popleft()[1] if is_whole else _cut_key_end(text, head)
         if start >= position:
-            yield Find(start, stop, "private_key", EXACT)
+            yield (start, stop, "private_key", EXACT)
             position = stop
 
 
@@ -59,9 +60,14 @@ def _cut_key_end(text: bytes, head: int) -> int:
     return head + len(text[head:stop].rstrip(b" \t\r\n\"'\\,:|>-"))
 
 
-_AUTHORITY = compile_bytes(r"[A-Za-z][A-Za-z0-9+.-]*(?:://|%3A%2F%2F)[^\s\"'<>`\\]*@")
+_USERINFO = r"(?:://|%3A%2F%2F)[^\s\"'<>`\\]*@"
+_AUTHORITY = compile_bytes(rf"[A-Za-z][A-Za-z0-9+.-]*{_USERINFO}")
 _HOSTLIKE = re.compile(rb"[\w.-]+(?::\d{1,5})?(?:[/?#,\s]|$)|\[[0-9a-fA-F:.]+\]")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*(?:://|%3A%2F%2F)")
+
+
+_PLAIN_LOGIN = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[\w.%+-]{0,20}:([A-WYZa-wyz0-9][^/?#@]*)@")
+"""Most logins: a short name, and a password that is no stand-in and has no mark of a URL in it."""
 
 
 def _userinfo_end(text: bytes, start: int, end: int) -> int:
@@ -83,6 +89,10 @@ def _userinfo_end(text: bytes, start: int, end: int) -> int:
 def _userinfo(text: bytes) -> Iterator[Find]:
     """Finds the password of a URL's userinfo, or a token in place of the user's name."""
     for first, last in _AUTHORITY.spans(text):
+        plain = _PLAIN_LOGIN.fullmatch(text, first, last)
+        if plain is not None:
+            yield plain.start(1), last - 1, "password", EXACT
+            continue
         marked = text.rfind(b":[", first, last)
         if marked >= 0 and PLACEHOLDER.fullmatch(text, marked + 1, last - 1):
             continue  # Done before.
@@ -98,9 +108,9 @@ def _in_userinfo(text: bytes, start: int, end: int) -> Iterator[Find]:
     colon = text.find(b":", start, end)
     user_end, has_password = (colon, colon < end - 1) if colon >= 0 else (end, False)
     if has_password and not values.is_variable(text[colon + 1 : end]):
-        yield Find(colon + 1, end, "password", EXACT)
+        yield (colon + 1, end, "password", EXACT)
     if values.looks_random(text[start:user_end], 24 if has_password else 16):
-        yield Find(start, user_end, "token", EXACT)
+        yield (start, user_end, "token", EXACT)
 
 
 _ENCODED = compile_bytes(r"(?:^|[\s\"'=:,(\[{>])[A-Za-z0-9+/_-]{40,}={0,2}")
@@ -113,20 +123,20 @@ _BEARER = re.compile(rb"[\w.~+/=-]{8,8192}")
 
 def _scheme_tokens(text: bytes) -> Iterator[Find]:
     """Finds `Bearer x` and `Basic x` anywhere."""
-    for first, last in _AUTH_SCHEME.spans(text):
+    for first, reached in _AUTH_SCHEME.spans(text):
+        last = reached - _MIN_BEARER
         run = _BEARER.match(text, last)
-        if run is None:
-            continue
+        assert run is not None
         value = run[0].rstrip(b".,")
         word = text[first:last].strip(b" \"':=\\").lower()
         basic = word.startswith(b"basic")
         if is_basic_credentials(value) if basic else values.looks_random(value, 8):
-            yield Find(
-                run.start(), run.start() + len(value), "basic_auth" if basic else "token", KEYED
-            )
+            yield (run.start(), run.start() + len(value), "basic_auth" if basic else "token", KEYED)
 
 
-_AUTH_SCHEME = compile_bytes(r"(?i:\b(?:bearer|basic)[ \t\"':=\\]+(?:%20)?)")
+_MIN_BEARER = 8
+_SCHEMED = r"(?i:\b(?:bearer|basic)[ \t\"':=\\]+(?:%20)?)[\w.~+/=-]"
+_AUTH_SCHEME = compile_bytes(rf"{_SCHEMED}{{{_MIN_BEARER}}}")
 _COOKIE_HEADER = compile_bytes(r"(?i:\bcookie2?\\?[\"']?[ \t]*[:=][ \t]*(?:b?\\?[\"'])?)")
 _COOKIE_PAIR = re.compile(rb"[ \t]*([\w.$!%*+^|~-]+)=([^;\s\"'\\,]*)[ \t]*;?")
 _PLAIN_COOKIE = re.compile(
@@ -141,13 +151,12 @@ def _cookies(text: bytes) -> Iterator[Find]:
         position = start
         while (pair := _COOKIE_PAIR.match(text, position)) is not None and pair.end() > position:
             if not _PLAIN_COOKIE.match(pair[1]) and not values.is_stand_in(pair[2]):
-                yield Find(pair.start(2), pair.end(2), "cookie", KEYED)
+                yield (pair.start(2), pair.end(2), "cookie", KEYED)
             position = pair.end()
 
 
-_LONG_HEADER = compile_bytes(
-    r"(?i:\b(?:proxy-)?authorization\\?[\"']?[ \t]*[:=][ \t]*\\?[\"']?(?:digest|aws4-hmac-sha256|oauth|hawk|negotiate|ntlm|signature)[ \t]+)"
-)
+_LONG_HEADERS = r"(?i:\b(?:proxy-)?authorization\\?[\"']?[ \t]*[:=][ \t]*\\?[\"']?(?:digest|aws4-hmac-sha256|oauth|hawk|negotiate|ntlm|signature)[ \t]+)"
+_LONG_HEADER = compile_bytes(_LONG_HEADERS)
 _HEADER_FIELD = re.compile(
     rb"(?i)(?:signature|response|nonce|cnonce|oauth_\w+|mac|credential)=\\?\"?([^\s\",\\]+)"
 )
@@ -161,10 +170,10 @@ def _long_headers(text: bytes) -> Iterator[Find]:
         fields = list(_HEADER_FIELD.finditer(text, start, end))
         for field in fields:
             if not values.is_stand_in(field[1]):
-                yield Find(field.start(1), field.end(1), "authorization", KEYED)
+                yield (field.start(1), field.end(1), "authorization", KEYED)
         run = _BEARER.match(text, start)
         if not fields and run is not None:
-            yield Find(run.start(), run.end(), "authorization", KEYED)
+            yield (run.start(), run.end(), "authorization", KEYED)
 
 
 _PGPASS_LINE = compile_bytes(
@@ -180,7 +189,7 @@ def _pgpass(text: bytes) -> Iterator[Find]:
         line = text[start:end]
         value = line.rsplit(b":", 1)[1]
         if not _SOURCE_FILE.search(line) and not values.is_stand_in(value):
-            yield Find(end - len(value), end, "password", KEYED)
+            yield (end - len(value), end, "password", KEYED)
 
 
 def _encoded(strong: tuple[Detector, ...]) -> Detector:
@@ -203,9 +212,9 @@ def _encoded(strong: tuple[Detector, ...]) -> Detector:
             if decoded[:64].translate(None, _TEXT_BYTES):
                 continue
             if any(True for detector in strong for _ in detector.find(decoded)):
-                yield Find(start, end, "encoded_secret", LOOSE)
+                yield (start, end, "encoded_secret", LOOSE)
 
-    return Detector("encoded", UNGATED, find, _LONG_RUN)
+    return Detector("encoded", _LONG_RUN, find, RUNS)
 
 
 _TEXT_BYTES = bytes(range(32, 127)) + b"\r\n\t"
@@ -229,7 +238,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             gate="Private-Lines",
         ),
         after_prefix("private_key", r"Private-MAC: ", r"[0-9a-f]{32,}"),
-        Detector("userinfo", UNGATED, _userinfo, "@", leads=True),
+        Detector("userinfo", _USERINFO, _userinfo, leads=True),
         _go_dsn(),
         after_prefix(
             "password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+", gate="jdbc:oracle:"
@@ -278,11 +287,11 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             gate=r"(?i:mysql|new[ \t]+pdo|getconnection|directoryentry)",
         ),
         *_hashes(),
-        Detector("scheme", r"(?i:bearer|basic)", _scheme_tokens),
+        Detector("scheme", _SCHEMED, _scheme_tokens),
         Detector("cookie", r"(?i:cookie)", _cookies),
-        Detector("long_header", r"(?i:authorization)", _long_headers),
-        Detector("pgpass", r":(?:\d{4}|\*):", _pgpass),
-        Detector("aws_secret", UNGATED, _aws_secrets, _LONG_RUN),
+        Detector("long_header", _LONG_HEADERS, _long_headers),
+        Detector("pgpass", r":(?:\d{4}|\*):", _pgpass, NUMBERS),
+        Detector("aws_secret", _LONG_RUN, _aws_secrets, RUNS),
         _encoded(strong),
     )
 
@@ -333,13 +342,13 @@ def _hashes() -> tuple[Detector, ...]:
 
 
 _AWS_SECRET = compile_bytes(r"(?:^|[^A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?:$|[^A-Za-z0-9/+=])")
-_ABOUT_AWS = (b"aws", b"AWS", b"Aws", b"AKIA", b"ASIA")
+_ABOUT_AWS = compile_bytes(r"aws|AWS|Aws|AKIA|ASIA")
 _RUN_OF_40 = re.compile(rb"[A-Za-z0-9/+]{40}")
 
 
 def _aws_secrets(text: bytes) -> Iterator[Find]:
     """Finds AWS secret keys, 40 characters of base64 without a mark, in texts about AWS."""
-    if not any(word in text for word in _ABOUT_AWS):
+    if _ABOUT_AWS.first(text) is None:
         return
     for first, last in _AWS_SECRET.spans(text):
         run = _RUN_OF_40.search(text, first, last)
@@ -347,13 +356,13 @@ def _aws_secrets(text: bytes) -> Iterator[Find]:
         value = run[0]
         mixed = value.lower() != value != value.upper() and values.entropy(value) >= 4.2
         if mixed and values.looks_random(value, 40):
-            yield Find(run.start(), run.end(), "aws_key", LOOSE)
+            yield (run.start(), run.end(), "aws_key", LOOSE)
 
 
 def lone_key(text: bytes) -> Iterator[Find]:
     """Finds a text that is nothing but a 128-bit key, as in Rails' `master.key`."""
     if _LONE_KEY.fullmatch(text):
-        yield Find(0, 32, "secret_key", LOOSE)
+        yield (0, 32, "secret_key", LOOSE)
 
 
 MAX_LONE_KEY = 36
@@ -367,11 +376,13 @@ _MIXED_8 = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])(?=\D*\d)[^.]{8,}$")
 def _go_dsn() -> Detector:
     """Makes the detector for `user:password@tcp(host)` and `user:password@host:port`."""
     whole = compile_bytes(
-        r"\b[\w.-]+:[^\s:@/\"'<>()]+@(?:(?:tcp|unix|udp)?\(|[A-Za-z0-9][\w.-]*(?::\d{2,5})?\b)"
+        r"\b[\w.-]+:[^\s:@/\"'<>()\x1f]+@(?:(?:tcp|unix|udp)?\(|[A-Za-z0-9][\w.-]*(?::\d{2,5})?\b)"
     )
 
     def find(text: bytes) -> Iterator[Find]:
         for start, end in whole.spans(text):
+            if text[max(0, start - 2) : start] == b"//":
+                continue  # The userinfo of a URL is judged elsewhere.
             colon, at = text.find(b":", start, end), text.rfind(b"@", start, end)
             value = text[colon + 1 : at]
             if PLACEHOLDER.fullmatch(value):
@@ -381,10 +392,10 @@ def _go_dsn() -> Detector:
             is_told = text[at + 1 : end].endswith(b"(") or b":" in text[at:end]
             if not is_told and (not _MIXED_8.match(value) or text.startswith(b"sha", at + 1)):
                 continue
-            if text[max(0, start - 2) : start] != b"//" and not values.is_stand_in(value):
-                yield Find(colon + 1, at, "password", KEYED)
+            if not values.is_stand_in(value):
+                yield (colon + 1, at, "password", KEYED)
 
-    return Detector("dsn", UNGATED, find, "@")
+    return Detector("dsn", r":[^\s:@/\"'<>()\x1f]+@", find)
 
 
 def _des_hash() -> Detector:
@@ -394,6 +405,6 @@ def _des_hash() -> Detector:
     def find(text: bytes) -> Iterator[Find]:
         for start, _ in line.spans(text):
             colon = text.find(b":", start)
-            yield Find(colon + 1, colon + 14, "password_hash", EXACT)
+            yield (colon + 1, colon + 14, "password_hash", EXACT)
 
-    return Detector("des_hash", r":\d+:\d+:", find)
+    return Detector("des_hash", r":\d+:\d+:", find, NUMBERS)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from fixstream.triage.secrets import values
-from fixstream.triage.secrets.model import LOOSE, UNGATED, Detector, Find, compile_bytes
+from fixstream.triage.secrets.model import LOOSE, RUNS, Detector, Find, compile_bytes
 
 SIGN = r"[_-][A-Za-z0-9]{16}"
 _TOKEN = compile_bytes(r"\b[A-Za-z][A-Za-z0-9]{1,15}[_-][\w-]{20,}")
@@ -49,9 +49,9 @@ def is_token(value: bytes) -> bool:
 def _find(text: bytes) -> Iterator[Find]:
     for start, end in _TOKEN.spans(text):
         if is_token(text[start:end]):
-            yield Find(start, end, "token", LOOSE)
+            yield (start, end, "token", LOOSE)
 
 
 def detector() -> Detector:
     """Returns the one detector of this module."""
-    return Detector("prefixed", UNGATED, _find, SIGN)
+    return Detector("prefixed", SIGN, _find, RUNS)

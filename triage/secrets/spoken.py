@@ -14,8 +14,8 @@ from fixstream.triage.secrets import values
 from fixstream.triage.secrets.model import (
     KEYED,
     LOOSE,
+    NUMBERS,
     PLACEHOLDER,
-    UNGATED,
     VAGUE,
     Detector,
     Find,
@@ -25,7 +25,7 @@ from fixstream.triage.secrets.model import (
 from fixstream.triage.secrets.wordlike import is_made_of_words
 
 
-def _spaced(prefix: str, gate: str, *, rank: int, sure: bool, signs: str = "") -> Detector:
+def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
     """Makes a detector for a value that only white space divides from a telling word."""
     compiled = compile_bytes(prefix)
 
@@ -36,9 +36,9 @@ def _spaced(prefix: str, gate: str, *, rank: int, sure: bool, signs: str = "") -
             if values.is_stand_in(value) or values.is_prose(value) or value.startswith(b"-"):
                 continue
             if sure or quoted or values.looks_random(value, 6):
-                yield Find(start, start + len(value), "password", rank)
+                yield (start, start + len(value), "password", rank)
 
-    return Detector("password", gate, find, signs)
+    return Detector("password", gate, find)
 
 
 _SPOKEN = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
@@ -71,7 +71,7 @@ def _find_near(text: bytes) -> Iterator[Find]:
             continue  # Keys of maps, caches and signatures are ids.
         is_id = _UUID.fullmatch(value) and text[begin : begin + 3].lower() in (b"tok", b"api")
         if (is_id or values.looks_random(value)) and PLACEHOLDER.match(value) is None:
-            yield Find(whole.start(), whole.start() + len(value), "secret", VAGUE)
+            yield (whole.start(), whole.start() + len(value), "secret", VAGUE)
 
 
 def _announced() -> Detector:
@@ -85,9 +85,9 @@ def _announced() -> Detector:
         for _, start in prefix.spans(text):
             value = alone.match(text, start)
             if value is not None and values.looks_random(value[0]):
-                yield Find(start, value.end(), "password", LOOSE)
+                yield (start, value.end(), "password", LOOSE)
 
-    return Detector("announced", UNGATED, find, _TELLING_SIGNS)
+    return Detector("announced", _ANNOUNCED_SIGNS, find, NUMBERS)
 
 
 def _mail_login() -> Detector:
@@ -100,13 +100,18 @@ def _mail_login() -> Detector:
         for _, start in prefix.spans(text):
             run = _RUN.match(text, start)
             if run is not None and values.looks_random(run[0], 8) and not is_made_of_words(run[0]):
-                yield Find(start, run.end(), "authorization", KEYED)
+                yield (start, run.end(), "authorization", KEYED)
 
     return Detector("login", r"AUTH", find)
 
 
-_TELLING_SIGNS = r"(?i:passw|secret|token|key|credential|jwt|signature)"
-_SPOKEN_SIGNS = r"(?i:passw|passphrase|pwd|passcode)"
+_SPOKEN_SIGNS = rf"{_SPOKEN}(?:[ \t]|[=-]>)"
+_NEAR_SIGNS = (
+    r"(?i:passw(?:or)?d|secret|token|key(?: \d{1,2})?|credentials?|jwt|signature|unseal)"
+    r"[ \t\"'`(\[<:#\\]"
+)
+_ANNOUNCED_SIGNS = r"(?i:passw|token|secret|key|passphrase)[^\n:]*:[ \t]*\r?\n"
+"""What the patterns of those detectors cannot do without, as much of it as costs no counting."""
 
 
 _OPTION = (
@@ -136,24 +141,21 @@ def detectors() -> tuple[Detector, ...]:
         ),
         _spaced(
             rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+",
-            UNGATED,
+            _SPOKEN_SIGNS,
             rank=KEYED,
             sure=True,
-            signs=_SPOKEN_SIGNS,
         ),
         _spaced(
             rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
-            UNGATED,
+            _SPOKEN_SIGNS,
             rank=KEYED,
             sure=True,
-            signs=_SPOKEN_SIGNS,
         ),
         _spaced(
             rf"\b{word}(?i:[ \t]+(?:is|was|of|set to|changed to|[057]):?)?(?:[ \t]+|[ \t]*[=-]>[ \t]*)",
-            UNGATED,
+            _SPOKEN_SIGNS,
             rank=LOOSE,
             sure=False,
-            signs=_SPOKEN_SIGNS,
         ),
         _spaced(
             r"(?:\bIDENTIFIED|(?i:\b(?:user|role|grant|alter|create)\b[^\n;]{1,80}\bidentified))(?i:[ \t]+(?:with[ \t]+[\w\"']+[ \t]+)?(?:by|as)[ \t]+(?:password[ \t]+|values[ \t]+)?)",
@@ -164,10 +166,9 @@ def detectors() -> tuple[Detector, ...]:
         _spaced(r"(?i:\bpassword\()", r"(?i:password\()", rank=KEYED, sure=True),
         _spaced(
             rf"(?i:\b{word}[ \t]+for[ \t]+(?:user[ \t]+)?[^\s]+?(?:[ \t]+(?:is|was)|:)[ \t]+)",
-            UNGATED,
+            _SPOKEN_SIGNS,
             rank=LOOSE,
             sure=False,
-            signs=_SPOKEN_SIGNS,
         ),
         _spaced(
             r"(?:^|[\s\"'`,\[])--?[\w-]*(?:token|secret|key)[ \t]+",
@@ -188,12 +189,12 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", r"mysql", rank=LOOSE, sure=False),
-        Detector("near", UNGATED, _find_near, _TELLING_SIGNS),
+        Detector("near", _NEAR_SIGNS, _find_near),
         after_prefix(
             "one_time_code",
             r"(?i:\b(?:verification|security|one[- ]time|otp|2fa|mfa|login|confirmation)(?: pass)?[ -]?(?:code|pin)(?: is|:| =|=)? )",
             r"\d{4,8}\b",
-            gate=r"(?i:(?:code|pin)(?: is|:| =|=)? \d{4})",
+            gate=r"(?i:(?:code|pin)(?: is|:| =|=)? \d)",
             rank=LOOSE,
         ),
         _mail_login(),

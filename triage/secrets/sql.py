@@ -38,7 +38,7 @@ def _row(text: bytes, position: int, kinds: dict[int, str]) -> tuple[list[Find],
         assert cell is not None
         group = next((number for number in (1, 2, 3) if cell[number] is not None), 3)
         if place in kinds and not values.is_stand_in(cell[group]) and group != 3:
-            finds.append(Find(cell.start(group), cell.end(group), kinds[place], KEYED))
+            finds.append((cell.start(group), cell.end(group), kinds[place], KEYED))
         position = cell.end()
         if text[position : position + 1] != b",":
             break

@@ -16,6 +16,8 @@ from fixstream.triage.secrets.wordlike import is_made_of_words
 PLACEHOLDER_WHOLE = re.compile(rb"^" + PLACEHOLDER.pattern + rb"$")
 _ESCAPED_QUOTE = re.compile(rb"(\\+)([\"'])")
 _OPENING = re.compile(rb"(?:[bBrRuUfFNn@L$]{1,2}(?=[\"'`])|<!\[CDATA\[)")
+_OPENS = frozenset(bytes((byte,)) for byte in b"bBrRuUfFNn@L$<[\\")
+"""What a prefix of a literal, a placeholder or an escaped quote begins with; most values do not."""
 _BARE = re.compile(rb"[^\s\"'`,;&<>(){}\[\]|\\]+")
 _BARE_LINE = re.compile(rb"[^\s\"'`]+")
 _PERCENT = re.compile(
@@ -70,30 +72,30 @@ def entropy(value: bytes) -> float:
     return -sum(n / size * math.log2(n / size) for n in counts.values())
 
 
-def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> tuple[int, int, bool]:
+Value = tuple[int, int, bool]
+"""Where a value begins and ends, and whether it is quoted."""
+
+
+def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> Value:
     """Finds the value that begins at `position`: its start, its end, and whether it is quoted.
 
     An empty range means that there is no value. `whole_line` reads a bare value up to white space
     (environment files); `percent` ends it at an encoded delimiter too.
     """
-    if text[position : position + 1] == b"[" and PLACEHOLDER.match(text, position):
-        return position, position, False
-    opening = _OPENING.match(text, position) if text[position + 1 : position + 2] else None
-    if opening is not None:
-        position = opening.end()
-        if opening[0].startswith(b"<!"):
-            end = text.find(b"]]>", position, position + 4096)
-            return position, position if end < 0 else end, True
-    escaped = _ESCAPED_QUOTE.match(text, position)
-    if escaped is not None:
-        start = escaped.end()
-        end = text.find(escaped[0], start, start + 8192)
-        line = text.find(b"\n", start, start + 8192)
-        ends = [place for place in (end, line) if place >= 0]
-        return start, min(ends) if ends else min(len(text), start + 8192), True
-    quote = text[position : position + 1]
-    if quote in _QUOTED:
-        body = _QUOTED[quote].match(text, position + 1)
+    first = text[position : position + 1]
+    if first in _OPENS:
+        if first == b"[" and PLACEHOLDER.match(text, position):
+            return position, position, False
+        if (opening := _OPENING.match(text, position)) is not None:
+            position = opening.end()
+            if opening[0].startswith(b"<!"):
+                end = text.find(b"]]>", position, position + 4096)
+                return position, position if end < 0 else end, True
+            first = text[position : position + 1]
+        if (escaped := _ESCAPED_QUOTE.match(text, position)) is not None:
+            return _read_escaped(text, escaped)
+    if first in _QUOTED:
+        body = _QUOTED[first].match(text, position + 1)
         assert body is not None
         return position + 1, body.end(), True
     pattern = _PERCENT if percent else _BARE_LINE if whole_line else _BARE
@@ -101,7 +103,16 @@ def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> tupl
     return (position, found.end(), False) if found else (position, position, False)
 
 
-def read_escaped_markup(text: bytes, position: int) -> tuple[int, int, bool]:
+def _read_escaped(text: bytes, quote: re.Match[bytes]) -> Value:
+    """Reads up to the same quote with the same marks before it, or to the end of the line."""
+    start = quote.end()
+    end = text.find(quote[0], start, start + 8192)
+    line = text.find(b"\n", start, start + 8192)
+    ends = [place for place in (end, line) if place >= 0]
+    return start, min(ends) if ends else min(len(text), start + 8192), True
+
+
+def read_escaped_markup(text: bytes, position: int) -> Value:
     """Finds a value in quotes that markup had to escape, as in `&quot;x&quot;`."""
     if not text.startswith(b"&quot;", position):
         return position, position, False
@@ -110,7 +121,7 @@ def read_escaped_markup(text: bytes, position: int) -> tuple[int, int, bool]:
     return start, max(start, end), True
 
 
-def read_markup(text: bytes, position: int) -> tuple[int, int, bool]:
+def read_markup(text: bytes, position: int) -> Value:
     """Finds the text content of an element that begins at `position`."""
     if text.startswith(b"<![CDATA[", position):
         return read(text, position, whole_line=False, percent=False)
