@@ -19,6 +19,7 @@ from fixstream.triage.event_texts import main_texts, other_texts, with_texts
 from fixstream.triage.gates import Gates
 from fixstream.triage.secrets import (
     assignments,
+    hashes,
     personal,
     places,
     prefixed,
@@ -30,7 +31,7 @@ from fixstream.triage.secrets import (
 from fixstream.triage.secrets.model import LITERALS, NUMBERS, RUNS, Detector, Find
 from fixstream.triage.secrets.places import MAX_LONE_KEY, lone_key
 
-SCRUBBER_VERSION = "scrub-2"
+SCRUBBER_VERSION = "scrub-3"
 """Written into every event; grows with every change of what is found."""
 
 FAILED = "[scrub_failed]"
@@ -164,6 +165,7 @@ class Scrubber:
             *spoken.detectors(),
             *sql.detectors(),
             *places.detectors((*by_form, assigned)),
+            *hashes.detectors(),
             prefixed.detector(),
             *personal.detectors(keep_private_ips=self._config.keep_private_ips),
         )

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import re2
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from fixstream.schemas.enums import EventSource
 from fixstream.schemas.records import ErrorEvent, Provenance
 from fixstream.triage import scrub as scrub_module
 from fixstream.triage.scrub import FAILED, SCRUBBER_VERSION, Scrubber, ScrubberConfig
-from fixstream.triage.secrets.model import OPTIONS, compile_bytes
+from fixstream.triage.secrets import vendors
+from fixstream.triage.secrets.model import OPTIONS, compile_bytes, leading_literal
 from support.beside import load_beside
 
 cases = load_beside(__file__, "scrub_cases")
@@ -216,3 +217,34 @@ def test_spans_are_those_of_the_library(pattern: str, text: bytes) -> None:
         found, here = theirs.search(text, position), theirs.match(text, position)
         assert ours.first(text, position) == (found.span() if found else None)
         assert ours.at(text, position) == (here.end() if here else -1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        (r"\bAIza[\w-]{35}", b"AIza"),
+        (r"hooks\.slack\.com/(?:services|workflows)/", b"hooks.slack.com/"),
+        (r"-----? ?BEGIN", b"----"),
+        (r"abc?", b"ab"),
+        (r"ab\.?c", b"ab"),
+        (r"ab{2}", b""),
+        (r"abc|d", b""),
+        (r"ab(?:c|d)[|]", b"ab"),
+        (r"(?i:abc)", b""),
+    ],
+)
+def test_what_each_match_begins_with(pattern: str, literal: bytes) -> None:
+    assert leading_literal(pattern) == literal
+
+
+@pytest.mark.parametrize("row", vendors.ROWS, ids=lambda row: row[0])
+def test_a_gate_is_open_to_all_that_its_form_matches(row: tuple[str, str, str]) -> None:
+    _, gate, pattern = row
+    compiled = compile_bytes(gate)
+
+    @settings(max_examples=4, deadline=None, phases=[Phase.generate])
+    @given(st.from_regex(pattern.encode(), fullmatch=True))
+    def holds(text: bytes) -> None:
+        assert compiled.first(text) is not None
+
+    holds()

@@ -53,7 +53,8 @@ def is_card(value: bytes) -> bool:
         or (head2 in (30, 36, 38, 39) and size == 14)
         or (head2 in (50, 56, 57, 58, 63, 67) and size in (16, 18, 19))
     )
-    return known and len(set(digits)) > 1 and passes_luhn(digits)
+    is_padded = digits.endswith("00000000")  # As in a dump of memory.
+    return known and not is_padded and len(set(digits)) > 1 and passes_luhn(digits)
 
 
 def is_iban(value: bytes) -> bool:
@@ -81,10 +82,10 @@ def is_email(value: bytes) -> bool:
 
 
 PUBLIC_V4 = re.compile(
-    rb"(?!0{1,3}\.|127\.|255\.255\.255\.255)"
+    rb"(?!0{1,3}\.|127\.|22[4-9]\.|23\d\.|255\.)"
     rb"(?:(?:25[0-5]|2[0-4]\d|[01]?\d?\d)(?:\.|\Z)){4}"
 )
-"""Four numbers that are an IPv4 address which names a machine. One look, for logs are full of them."""
+"""Four numbers that are an IPv4 address which names a machine: no mask, no multicast. One look, for logs are full of them."""
 
 
 def is_address(value: bytes, *, keep_private: bool) -> bool:

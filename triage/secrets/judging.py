@@ -95,10 +95,22 @@ def _is_login(kind: str, value: bytes, written: Written) -> bool:
     return is_pair or is_basic_credentials(value)
 
 
+def is_label(name: bytes, value: bytes) -> bool:
+    """Tells a translation, `label.password=Password`, from a password."""
+    last = name.rpartition(b".")[2]
+    return len(last) < len(name) and last.islower() and value == last.title()
+
+
 def is_namesake(name: bytes, separator: bytes, value: bytes) -> bool:
-    """Tells `PASS: test_login` of a test report and `PWD=/srv/app` of a shell from passwords."""
+    """Tells bare values that say no more than their name from secrets.
+
+    `PASS: test_login` of a test report, `PWD=/srv/app` of a shell, `user.password = password` of code.
+    """
     if name.lower() in (b"pwd", b"oldpwd"):
         return value[:1] in (b"/", b"~") or value[1:3] == b":\\"
+    _, dot, last = name.rpartition(b".")
+    if dot and b" " in separator and value.rstrip(b";,)").lower() == last.lower():
+        return True
     if name.upper() not in (b"PASS", b"PASSED"):
         return False
     is_report = name.isupper() and separator == b": " and value.replace(b"_", b"").isalnum()

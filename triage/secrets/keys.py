@@ -49,9 +49,9 @@ def _kinds(table: dict[str, str]) -> dict[str, str]:
 _NAMES = _load()
 _ALONE = _kinds(_NAMES["alone"])
 _WEAK = _kinds(_NAMES["weak"])
-_KEY_OWNERS, _ID_OWNERS, _TOKEN_OWNERS, _MODIFIERS, _ABOUT = (
+_KEY_OWNERS, _ID_OWNERS, _TOKEN_OWNERS, _TOKEN_IDS, _MODIFIERS, _ABOUT = (
     frozenset(_NAMES["words"][name].split())
-    for name in ("key_owners", "id_owners", "token_owners", "modifiers", "about")
+    for name in ("key_owners", "id_owners", "token_owners", "token_ids", "modifiers", "about")
 )
 PROSE = frozenset(word.encode("ascii") for word in _NAMES["words"]["prose"].split())
 """Words with which a message speaks about a secret."""
@@ -104,12 +104,24 @@ def _owned(words: list[str]) -> Verdict | None:
     return None
 
 
+def _apart(name: str, words: list[str]) -> Verdict | None:
+    """Judges the names that the order of their words does not tell."""
+    if not name.isascii() and any(word in name for word in _FOREIGN):
+        return Verdict(Trust.STRONG, "password")
+    if name.startswith("fs.azure.account.key."):  # Hadoop puts the host behind it.
+        return Verdict(Trust.STRONG, "azure_key")
+    return _PAIRS.get(" ".join(words[-2:]))
+
+
+_PAIRS = {"secret id": Verdict(Trust.OWNED, "secret"), "public key": _NOT}
+
+
 @lru_cache(maxsize=4096)
 def judge(name: str) -> Verdict:
     """Judges a name, such as `DB_PASSWORD`, `aws.secretAccessKey` or `X-Api-Key`."""
-    if not name.isascii() and any(word in name for word in _FOREIGN):
-        return Verdict(Trust.STRONG, "password")
     words = [word.lower() for word in _SPLIT.findall(name)][-8:]
+    if (verdict := _apart(name, words)) is not None:
+        return verdict
     if (len(words) > 1 or words == ["code"]) and (kind := _WEAK.get("".join(words[-2:]))):
         return Verdict(Trust.WEAK, kind)
     is_about = False
@@ -126,10 +138,13 @@ def _by_words(words: list[str], *, is_about: bool) -> Verdict:
     verdict = _joined(words) or _owned(words)
     if verdict is not None:
         return Verdict(Trust.WEAK, verdict.kind) if is_about else verdict
+    if words[-1] in ("token", "tokens") and words[-2:-1] and words[-2] in _TOKEN_IDS:
+        return _NOT
     kind = _WEAK.get(words[-1]) or ("secret" if words[0] in _WEAK_FIRST else None)
     if kind is None or is_about:
         return _NOT
     is_owned = len(words) > 1 and (kind == "token" or (kind == "key" and _is_owned_key(words)))
+    is_owned = is_owned or words[-1] in ("csrf", "xsrf")
     return Verdict(Trust.OWNED if is_owned else Trust.WEAK, kind)
 
 

@@ -251,8 +251,8 @@ def detectors(*, keep_private_ips: bool) -> tuple[Detector, ...]:
         ),
         by_pattern(
             "phone",
-            r"\b07\d{3}[ -]\d{6}\b|\b0[12]\d{1,2} \d{4} \d{4}\b|\b01\d{2} \d{3} \d{4}\b|\b0[1-9](?:[.]\d{2}){4}\b",
-            gate=r"0\d{2,4}[ -]\d{3,4}|0\d\.\d\d\.\d\d\.\d\d\.\d\d",
+            r"\b07\d{3}[ -]\d{6}\b|\b01[5-7]\d[ /-]\d{7,8}\b|\b0[12]\d{1,2} \d{4} \d{4}\b|\b01\d{2} \d{3} \d{4}\b|\b0[1-9](?:[.]\d{2}){4}\b",
+            gate=r"0\d{2,4}[ /-]\d{3,4}|0\d\.\d\d\.\d\d\.\d\d\.\d\d",
             rank=LOOSE,
             accept=_is_phone,
             group=NUMBERS,

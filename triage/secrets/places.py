@@ -22,12 +22,12 @@ from fixstream.triage.secrets.model import (
     Detector,
     Find,
     after_prefix,
-    by_pattern,
     compile_bytes,
 )
 
-_BEGIN = compile_bytes(r"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-----?")
-_END = compile_bytes(r"-----? ?END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)? ?-----?")
+_KEY_KIND = r"(?:[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?|OpenVPN Static key V1) ?-----?"
+_BEGIN = compile_bytes(rf"-----? ?BEGIN {_KEY_KIND}")
+_END = compile_bytes(rf"-----? ?END {_KEY_KIND}")
 _KEY_BODY = re.compile(rb"(?:[A-Za-z0-9+/=\s\\,\"'|>:-]|%[0-9A-Fa-f]{2})*")
 _KEY_BYTES = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\ \t\r\n\f\v"
 _MAX_KEY = 16_384
@@ -130,10 +130,12 @@ def _scheme_tokens(text: bytes) -> Iterator[Find]:
         value = run[0].rstrip(b".,")
         word = text[first:last].strip(b" \"':=\\").lower()
         basic = word.startswith(b"basic")
-        if is_basic_credentials(value) if basic else values.looks_random(value, 8):
+        is_id = not basic and _UUID.fullmatch(value) is not None
+        if is_id or (is_basic_credentials(value) if basic else values.looks_random(value, 8)):
             yield (run.start(), run.start() + len(value), "basic_auth" if basic else "token", KEYED)
 
 
+_UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _MIN_BEARER = 8
 _SCHEMED = r"(?i:\b(?:bearer|basic)[ \t\"':=\\]+(?:%20)?)[\w.~+/=-]"
 _AUTH_SCHEME = compile_bytes(rf"{_SCHEMED}{{{_MIN_BEARER}}}")
@@ -230,7 +232,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
     """Returns the detectors that go by places; `strong` ones are used inside encoded text."""
     quoted = r"[^\"'\n]+"
     return (
-        Detector("private_key", r"PRIVATE KEY", _private_keys, leads=True),
+        Detector("private_key", r"PRIVATE KEY|Static key", _private_keys, leads=True),
         after_prefix(
             "private_key",
             r"Private-Lines: \d+\s+",
@@ -241,13 +243,19 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         Detector("userinfo", _USERINFO, _userinfo, leads=True),
         _go_dsn(),
         after_prefix(
+            "twilio_key",
+            r"\bAC[0-9a-f]{32}\\?[\"']?[:,][ \t]*\\?[\"']?",
+            r"[0-9a-f]{32}\b",
+            gate=r"\bAC[0-9a-f]",
+        ),
+        after_prefix(
             "password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+", gate="jdbc:oracle:"
         ),
         after_prefix(
             "password",
-            r"(?:\bcurl\b(?:[^\n|;]|\\\n)*[ \t\n]-u|[ \t]--(?:user|auth|proxy-user|userpass|creds?)[ =])[ =]?[\"']?[^\s:\"']+:",
+            r"(?:\bcurl\b(?:[^\n|;]|\\\n)*[ \t\n]-u|\bhttps?[ \t](?:[^\n|;]*[ \t])?-a|[ \t]--(?:user|auth|proxy-user|userpass|creds?)[ =])[ =]?[\"']?[^\s:\"']+:",
             r"[^\s\"']+",
-            gate="curl|--(?:user|auth|proxy-user|cred)",
+            gate="curl|https?[ \t][^\n]*-a[ =]|--(?:user|auth|proxy-user|cred)",
         ),
         after_prefix(
             "password",
@@ -273,12 +281,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             quoted,
             gate=r"(?i:SecureString)",
         ),
-        after_prefix(
-            "password",
-            r"\becho[ \t]+[\"']?",
-            r"[^\s\"'|$]{4,}[\"']?[ \t]*\|[ \t]*sudo",
-            gate=r"sudo[ \t]+-S",
-        ),
+        _piped(),
         after_prefix(
             "password",
             rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect"
@@ -286,58 +289,12 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             quoted,
             gate=r"(?i:mysql|new[ \t]+pdo|getconnection|directoryentry)",
         ),
-        *_hashes(),
         Detector("scheme", _SCHEMED, _scheme_tokens),
         Detector("cookie", r"(?i:cookie)", _cookies),
         Detector("long_header", _LONG_HEADERS, _long_headers),
         Detector("pgpass", r":(?:\d{4}|\*):", _pgpass, NUMBERS),
         Detector("aws_secret", _LONG_RUN, _aws_secrets, RUNS),
         _encoded(strong),
-    )
-
-
-def _hashes() -> tuple[Detector, ...]:
-    """Returns the detectors for password hashes, in the exact lengths of their schemes."""
-    b64 = r"[./0-9A-Za-z]"
-    return (
-        by_pattern(
-            "password_hash",
-            rf"\$(?:(?:1|apr1)\${b64}{{1,8}}\${b64}{{22}}|2[abxy]?\$\d\d\${b64}{{53}}"
-            rf"|5\$(?:rounds=\d+\$)?{b64}{{1,16}}\${b64}{{43}}"
-            rf"|6\$(?:rounds=\d+\$)?{b64}{{1,16}}\${b64}{{60,86}}|[PH]\${b64}{{31}}|S\${b64}{{52}}"
-            rf"|(?:y|gy|7)\${b64}+\${b64}{{0,86}}\${b64}{{43}})",
-            gate=r"\$(?:\d[abxy]?|g?y|apr1|[PHS])\$",
-            rank=EXACT,
-        ),
-        by_pattern(
-            "password_hash",
-            r"\$(?:argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*|bcrypt[\w-]*|md5|sha1|sha256|sha512)\$[\w./$=,+-]{16,}",
-            gate=r"\$(?:argon2|scrypt|pbkdf2|bcrypt|md5|sha)",
-            rank=EXACT,
-        ),
-        by_pattern(
-            "password_hash",
-            r"\b(?:pbkdf2_sha\d+|bcrypt_sha256|scrypt|argon2|pbkdf2:sha\d+:\d+|scrypt:\d+:\d+:\d+)\$[\w./$=,+-]{20,}",
-            gate=r"pbkdf2|bcrypt_sha|scrypt|argon2",
-            rank=EXACT,
-        ),
-        by_pattern(
-            "password_hash",
-            r"\{(?:SSHA|SHA|SMD5|MD5|CRYPT|SSHA256|SSHA512|SHA512)\}[\w+/=$.]{8,}",
-            gate=r"\{S?(?:SHA|MD5|CRYPT)",
-            rank=EXACT,
-        ),
-        by_pattern(
-            "password_hash",
-            r"\$krb5[\w]*\$[\w$*.@/ -]{32,}|\$(?:8|9|14)\$[\w./]{6,}\$[\w./]{20,}",
-            gate=r"\$(?:krb5|8\$|9\$|14\$)",
-            rank=EXACT,
-        ),
-        by_pattern("password_hash", r"\*[0-9A-F]{40}\b", gate=r"\*[0-9A-F]{6}", rank=EXACT),
-        by_pattern(
-            "password_hash", r"\b[0-9a-fA-F]{32}:[0-9a-fA-F]{32}:::", gate=r":::", rank=EXACT
-        ),
-        _des_hash(),
     )
 
 
@@ -373,6 +330,22 @@ _LONE_KEY = re.compile(rb"[0-9a-f]{32}\s*")
 _MIXED_8 = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])(?=\D*\d)[^.]{8,}$")
 
 
+def _piped() -> Detector:
+    """Makes the detector for `echo password | sudo -S`, and others that read it from a pipe."""
+    prefix = compile_bytes(r"\becho[ \t]+(?:-n[ \t]+)?[\"']?")
+    value = re.compile(
+        rb"[^\s\"'|$]{4,}(?=[\"']?[ \t]*\|[ \t]*(?:sudo[ \t]+-S|chpasswd|[^|\n]{1,80}--(?:password-)?stdin))"
+    )
+
+    def find(text: bytes) -> Iterator[Find]:
+        for _, start in prefix.spans(text):
+            piped = value.match(text, start)
+            if piped is not None:
+                yield start, piped.end(), "password", KEYED
+
+    return Detector("password", r"sudo[ \t]+-S|--(?:password-)?stdin|chpasswd", find)
+
+
 def _go_dsn() -> Detector:
     """Makes the detector for `user:password@tcp(host)` and `user:password@host:port`."""
     whole = compile_bytes(
@@ -396,15 +369,3 @@ def _go_dsn() -> Detector:
                 yield (colon + 1, at, "password", KEYED)
 
     return Detector("dsn", r":[^\s:@/\"'<>()\x1f]+@", find)
-
-
-def _des_hash() -> Detector:
-    """Makes the detector for traditional crypt(3) hashes in `shadow` and `passwd` lines."""
-    line = compile_bytes(r"(?m)^[a-z_][\w.-]*:[./0-9A-Za-z]{13}:\d*:\d*:")
-
-    def find(text: bytes) -> Iterator[Find]:
-        for start, _ in line.spans(text):
-            colon = text.find(b":", start)
-            yield (colon + 1, colon + 14, "password_hash", EXACT)
-
-    return Detector("des_hash", r":\d+:\d+:", find, NUMBERS)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from fixstream.triage.secrets import values
+from fixstream.triage.secrets.keys import Trust, judge
 from fixstream.triage.secrets.model import (
     KEYED,
     LOOSE,
@@ -22,7 +23,7 @@ from fixstream.triage.secrets.model import (
     after_prefix,
     compile_bytes,
 )
-from fixstream.triage.secrets.wordlike import is_made_of_words
+from fixstream.triage.secrets.wordlike import is_jumbled, is_made_of_words
 
 
 def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
@@ -30,12 +31,15 @@ def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
     compiled = compile_bytes(prefix)
 
     def find(text: bytes) -> Iterator[Find]:
-        for _, begin in compiled.spans(text):
+        for first, begin in compiled.spans(text):
             start, end, quoted = values.read(text, begin, whole_line=False, percent=False)
+            is_listed = text[first:begin].rstrip().endswith((b'",', b"',"))
+            if is_listed and (not quoted or b" " in text[start:end]):
+                continue  # Another argument of a call that declares the option.
             value = text[start:end].rstrip(b".,:;?") if not quoted else text[start:end]
             if values.is_stand_in(value) or values.is_prose(value) or value.startswith(b"-"):
                 continue
-            if sure or quoted or values.looks_random(value, 6):
+            if sure or quoted or values.looks_random(value, 6) or is_jumbled(value):
                 yield (start, start + len(value), "password", rank)
 
     return Detector("password", gate, find)
@@ -57,6 +61,17 @@ _BARE_KEY = (b"key ", b"key:", b"key=", b"key'", b'key"', b"key(")
 _RUN = re.compile(rb"[\w+/=.~-]{8,4096}")
 
 
+_NAME_BEFORE, _NAME_AFTER = re.compile(rb"\w{1,40}$"), re.compile(rb"_[A-Za-z]+")
+
+
+def _is_no_secret(text: bytes, position: int) -> bool:
+    """Tells whether the name whose last word begins at `position` says nothing: `DEDUP_TOKEN`."""
+    before = _NAME_BEFORE.search(text, max(0, position - 40), position)
+    word = _NAME_AFTER.match(text, position)
+    name = (before[0] if before else b"") + (word[0] if word else b"")
+    return judge(name.decode("latin-1")).trust is Trust.NONE
+
+
 def _find_near(text: bytes) -> Iterator[Find]:
     """Finds a random-looking run beside a telling word."""
     for begin, end in _NEAR.spans(text):
@@ -65,11 +80,19 @@ def _find_near(text: bytes) -> Iterator[Find]:
         if whole is None:
             continue
         value = whole[0].rstrip(b".")
+        if text[begin : begin + 1] == b"_" and _is_no_secret(text, begin):
+            continue
         if text[begin : begin + 4].lower() in _BARE_KEY and (
-            len(value) < 20 or values.is_digest(value)
+            len(value) < 20
+            or values.is_digest(value)
+            or text[max(0, begin - 7) : begin].lower() == b"public "
         ):
-            continue  # Keys of maps, caches and signatures are ids.
-        is_id = _UUID.fullmatch(value) and text[begin : begin + 3].lower() in (b"tok", b"api")
+            continue  # Keys of maps, caches and signatures are ids, public ones no secret.
+        is_id = _UUID.fullmatch(value) and text[begin : begin + 3].lower() in (
+            b"tok",
+            b"api",
+            b"sec",
+        )
         if (is_id or values.looks_random(value)) and PLACEHOLDER.match(value) is None:
             yield (whole.start(), whole.start() + len(value), "secret", VAGUE)
 
@@ -90,6 +113,32 @@ def _announced() -> Detector:
     return Detector("announced", _ANNOUNCED_SIGNS, find, NUMBERS)
 
 
+def _declared() -> Detector:
+    """Makes the detector for lines of a name and a value, as in `ENV DB_PASSWORD x` and properties."""
+    line = compile_bytes(
+        rf"(?m)^[ \t]*(?:(?:ENV|setenv|setx|export|set)[ \t]+)?[\w.-]*{_DECLARABLE}[\w.-]*[ \t]+[^\s]+[ \t]*\r?$"
+    )
+
+    def find(text: bytes) -> Iterator[Find]:
+        for begin, end in line.spans(text):
+            *declared, name, word = text[begin:end].split()
+            value = word.strip(b"\"'")
+            is_told = bool(declared) or value != word
+            is_told = is_told or _IS_MIXED.match(value) is not None or is_jumbled(value)
+            verdict = judge(name[-120:].decode("latin-1"))
+            if verdict.trust is not Trust.STRONG or not is_told or values.is_expression(value):
+                continue
+            if not values.is_stand_in(value) and not values.is_prose(value):
+                start = text.rindex(value, begin, end)
+                yield start, start + len(value), verdict.kind, LOOSE
+
+    return Detector("declared", rf"{_DECLARABLE}[\w.-]*[ \t]", find)
+
+
+_DECLARABLE = r"(?i:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|bindpw|rootpw)"
+_IS_MIXED = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])(?=\D*\d)[^\[\]()<>=:]{6,}$")
+
+
 def _mail_login() -> Detector:
     """Makes the detector for `AUTH` of SMTP, IMAP, POP3 and Redis."""
     prefix = compile_bytes(
@@ -105,7 +154,7 @@ def _mail_login() -> Detector:
     return Detector("login", r"AUTH", find)
 
 
-_SPOKEN_SIGNS = rf"{_SPOKEN}(?:[ \t]|[=-]>)"
+_SPOKEN_SIGNS = rf"{_SPOKEN}(?:[ \t]|[=-]>|[\"'],)"
 _NEAR_SIGNS = (
     r"(?i:passw(?:or)?d|secret|token|key(?: \d{1,2})?|credentials?|jwt|signature|unseal)"
     r"[ \t\"'`(\[<:#\\]"
@@ -114,10 +163,15 @@ _ANNOUNCED_SIGNS = r"(?i:passw|token|secret|key|passphrase)[^\n:]*:[ \t]*\r?\n"
 """What the patterns of those detectors cannot do without, as much of it as costs no counting."""
 
 
+_GAP = r"(?:[ \t]+|[\"'],[ \t]*)"
+"""Between an option and its value, on a command line or in a list of arguments."""
 _OPTION = (
     r"[ \t]-u[ =]?[^\s]+[ \t]+-p[ =]?|\bredis-cli\b[^\n|;]*[ \t]-a[ \t]+"
     r"|\bssh-keygen\b[^\n|;]*[ \t]-N[ \t]+"
     r"|\bopenssl\b[^\n|;]*[ \t]-[kK][ \t]+|\bvault[ \t]+login[ \t]+|\bnet[ \t]+use[ \t]+(?:[A-Za-z]:[ \t]+)?\\\\[^\s]+[ \t]+"
+    r"|\b(?:sqlcmd|bcp|osql|isql|(?:un)?zip)\b[^\n|;]*[ \t]-P[ \t]*|\b7z[ar]?\b[^\n|;]*[ \t]-p|\blftp\b[^\n|;]*[ \t]-u[ \t]+[^\s,]+,"
+    r"|\bcrypto[ \t]+isakmp[ \t]+key[ \t]+(?:\d[ \t]+)?|\bwpa-psk[ \t]+(?:ascii|hex)[ \t]+\d[ \t]+"
+    r"|:[ \t]+PSK[ \t]+|\bUSER[ \t]+[^\s]+\r?\n[^\n]{0,60}\bPASS[ \t]+|\b[A-Za-z]{1,2}\d{1,5}[ ]LOGIN[ ][^\s]+[ ]"
     r"|\bldap(?:search|modify|add|delete|whoami|passwd)\b[^\n|;]*[ \t]-w[ \t]*|\bsnmp-server community[ \t]+"
 )
 """Options of well-known tools that take a password."""
@@ -135,18 +189,18 @@ def detectors() -> tuple[Detector, ...]:
         ),
         _spaced(
             _OPTION,
-            " -p|redis-cli|ssh-keygen|openssl|vault|net use|ldap|snmp-server",
+            " -[pP]|redis-cli|lftp|ssh-keygen|openssl|vault|net use|ldap|snmp-server| isakmp|wpa-psk| PSK|PASS |LOGIN",
             rank=KEYED,
             sure=True,
         ),
         _spaced(
-            rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}[ \t]+",
+            rf"(?:^|[\s\"'`,\[])--?[\w-]*{word}{_GAP}",
             _SPOKEN_SIGNS,
             rank=KEYED,
             sure=True,
         ),
         _spaced(
-            rf"(?i:\b(?:login|user|username|account)[ \t]+[^\s]+[ \t]+{word}[ \t]+)",
+            rf"(?i:\b(?:(?:user|username|account)[ \t]+[^\s/]+[ \t]+|login[ \t]+[^\s]+\s+){word}[ \t]+)",
             _SPOKEN_SIGNS,
             rank=KEYED,
             sure=True,
@@ -171,13 +225,13 @@ def detectors() -> tuple[Detector, ...]:
             sure=False,
         ),
         _spaced(
-            r"(?:^|[\s\"'`,\[])--?[\w-]*(?:token|secret|key)[ \t]+",
+            rf"(?:^|[\s\"'`,\[])--?[\w-]*(?:token|secret|key){_GAP}",
             r"-(?:token|secret|key)",
             rank=LOOSE,
             sure=False,
         ),
         _spaced(
-            r"\b(?:docker|podman|helm|oras|skopeo|crane|oc|az|buildah)\b[^\n|;]* login\b[^\n|;]*[ \t]-p[ \t=]*",
+            r"\b(?:docker|podman|helm|oras|skopeo|crane|oc|az|buildah|cf)\b[^\n|;]* login\b[^\n|;]*[ \t]-p[ \t=]*",
             " login ",
             rank=KEYED,
             sure=True,
@@ -188,14 +242,26 @@ def detectors() -> tuple[Detector, ...]:
             rank=KEYED,
             sure=True,
         ),
-        _spaced(r"\bmysql\w*[^\n|;]*[ \t]-p", r"mysql", rank=LOOSE, sure=False),
+        _spaced(r"\bmysql\w*[^\n|;]*[ \t\"']-p", r"mysql", rank=LOOSE, sure=False),
+        after_prefix(
+            "password",
+            r"(?i:\bnet[ \t]+user[ \t]+[^\s/]+[ \t]+)",
+            r"[^\s/*][^\s]+",
+            gate=r"(?i:net[ \t]+user[ \t])",
+        ),
+        _declared(),
         Detector("near", _NEAR_SIGNS, _find_near),
         after_prefix(
             "one_time_code",
-            r"(?i:\b(?:verification|security|one[- ]time|otp|2fa|mfa|login|confirmation)(?: pass)?[ -]?(?:code|pin)(?: is|:| =|=)? )",
+            r"(?i:\b(?:verification|security|one[- ]time|otp|2fa|mfa|login|confirmation)(?: pass)?[ -]?(?:code|pin)(?: is|:| =|=)? |\byour code(?: is|:) )",
             r"\d{4,8}\b",
             gate=r"(?i:(?:code|pin)(?: is|:| =|=)? \d)",
             rank=LOOSE,
+        ),
+        after_prefix(
+            "secret",
+            r"(?i:\b(?:seed|recovery|mnemonic|backup|secret)[ _-]?(?:phrase|words?)\b[\"']?[ \t]*[:=]?[ \t]*[\"']?)",
+            r"[a-z]{3,8}(?: [a-z]{3,8}){11,23}\b",
         ),
         _mail_login(),
         _announced(),

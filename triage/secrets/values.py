@@ -34,8 +34,10 @@ _NOTHING = re.compile(
     rb"|plain|md5|sha\d*|bcrypt|scram-sha-\d+|peer|trust|eof|enabled|disabled|private|public)$"
 )
 _STAND_IN = re.compile(
-    rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]?"
-    rb"|:\w+|\?|@\w+|#\{.*)$",
+    rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\$\d{1,2}|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]?"
+    rb"|:\w+|\?|@\w+|#\{.*|(?i:your[_-][a-z_-]+)"
+    rb"|(?:[A-Z]{2,8}_)?(?:PASS|PASSWORD|PASSWD|PWD|TOKEN|SECRET|KEY)"  # as usages of tools show them
+    rb"|arn:aws[\w-]*:[\w:/*.-]+)$",
     re.DOTALL,
 )
 _EXPRESSION = re.compile(
@@ -45,7 +47,7 @@ _EXPRESSION = re.compile(
 )
 _KNOWN_FORM = re.compile(
     rb"\{?[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\}?$"  # UUID
-    rb"|[\d.,:+TZ/-]+[a-zA-Z%]{0,3}$"  # number, date, amount
+    rb"|[\d.,:+TZ/-]+[a-zA-Z%]{0,3}$|0x[0-9a-fA-F]{1,16}$"  # number, date, amount, handle
     rb"|(?:[A-Za-z]:)?(?:~|\.{1,2})?[/\\][\w./\\@+-]*$|[A-Za-z][A-Za-z0-9+.-]*://"  # path, URL
     rb"|[A-Za-z]+(?:[-_ ][A-Za-z]+)*$"  # words
 )
@@ -129,7 +131,7 @@ def read_markup(text: bytes, position: int) -> Value:
     if found is None:
         return position, position, True
     end = found.end()
-    is_content = text.startswith(b"</", end) or b"\n" not in found[0]
+    is_content = text.startswith(b"</", end) or len(found[0].split()) == 1
     return (position, end, True) if is_content else (position, position, True)
 
 
@@ -146,9 +148,9 @@ def is_stand_in(value: bytes) -> bool:
 
 def is_prose(value: bytes) -> bool:
     """Tells whether the value is what a message says about a secret."""
-    if b" " not in value:
-        return value.strip(b".,:;!?").lower() in PROSE
     words = value.lower().split()
+    if len(words) == 1:
+        return words[0].strip(b".,:;!?") in PROSE
     return sum(word.strip(b".,:;!?'\"") in PROSE for word in words[:12]) >= min(2, len(words) - 1)
 
 

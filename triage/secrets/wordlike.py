@@ -47,6 +47,14 @@ def _alternates(joined: bytes) -> bool:
     return is_mixed and len(joined) >= 16 and len(joined) < 2 * len(_RUN.findall(joined))
 
 
+_JUMBLED = re.compile(rb"(?=.*[a-z][A-Z])[A-Za-z]{8,64}$")
+
+
+def is_jumbled(value: bytes) -> bool:
+    """Tells whether a value of letters alone is no word: capitals inside, and pairs that no word has."""
+    return _JUMBLED.match(value) is not None and _has_rare_pairs(value)
+
+
 def is_made_of_words(value: bytes) -> bool:
     """Tells whether a value is built of names, as identifiers, coordinates and paths are."""
     parts = _STRUCTURE.split(value[:_MAX_JUDGED])
