@@ -1,6 +1,8 @@
 """How fast the scrubber is: MB/s on texts without and dense with secrets, µs a text, hostile texts.
 
-Beside it, in the same run, a plain scrubber replaces the same forms of issuers and six common rules, one
+Dense texts are of three kinds: twenty lines of five common forms, twenty lines of any form that the tests'
+corpus knows, and lines of that corpus each by itself. Each figure twice: on texts that were not seen
+before, after a warm-up on a tenth of them, and when they come again. Beside it, in the same run, a plain scrubber replaces the same forms of issuers and six common rules, one
 after the other, with Python's `re`; and sentry-sdk's own scrubber where it is installed, which looks at
 keys alone. `python benchmarks/triage_scrub.py [HISTORY.jsonl[.gz]]`: with a file, unseen events of it
 are timed too.
@@ -20,8 +22,12 @@ from typing import Any
 
 from reporting import keep
 
+# The corpus with all forms is the tests' own.
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
 from fixstream.triage.scrub import FAILED, SCRUBBER_VERSION, Scrubber
 from fixstream.triage.secrets import vendors
+from support import scrub_corpus
 
 HOSTILE_LIMIT_S = 0.050
 """For a megabyte of one character."""
@@ -29,6 +35,8 @@ DENSE_LIMIT_S = 5.0
 """For a megabyte of one short phrase, of which each copy has to be judged."""
 SIZE = 2_000_000
 NUM_BASELINE = 40
+MAX_LINE = 400
+NUM_AGAIN = 3
 PHRASES = (
     "a@", "password=", "::", "1.1.1.", "1.1.1.1 ", "-----BEGIN", "-----BEGIN PRIVATE KEY-----",
     "-----END PRIVATE KEY-----", "eyJ", "token ", "://a:", "a:b@", '="', "aA1_", "[a]", "Bearer ",
@@ -103,6 +111,18 @@ def dense_texts(rng: random.Random, size: int) -> list[str]:
     return texts
 
 
+def lines_of_all_forms(rng: random.Random) -> list[str]:
+    """Returns lines with a secret each, of every form, syntax and name that the corpus has."""
+    lines = [case.text for case in scrub_corpus.all_planted(7) if len(case.text) < MAX_LINE]
+    rng.shuffle(lines)
+    return lines
+
+
+def joined(lines: list[str]) -> list[str]:
+    """Returns texts of twenty lines."""
+    return ["\n".join(lines[first : first + 20]) for first in range(0, len(lines), 20)]
+
+
 def plain_scrub(patterns: list[re.Pattern[str]], text: str) -> str:
     """The baseline: one `re` substitution after the other."""
     for pattern in patterns:
@@ -120,14 +140,24 @@ def sentry_scrub() -> Callable[[str], object] | None:
     return lambda text: scrubber.scrub_event({"message": text, "extra": {"line": text}})
 
 
-def rate(scrub: Callable[[str], object], texts: list[str]) -> float:
-    """Returns MB/s of processor time, after a warm-up on a tenth of the texts."""
-    for text in texts[: len(texts) // 10]:
-        scrub(text)
+def seconds(scrub: Callable[[str], object], texts: list[str]) -> float:
+    """Returns the processor time for all texts."""
     start = time.process_time()
     for text in texts:
         scrub(text)
-    return sum(map(len, texts)) / (time.process_time() - start) / 1e6
+    return time.process_time() - start
+
+
+def rate(scrub: Callable[[str], object], texts: list[str]) -> float:
+    """Returns MB/s of processor time, after a warm-up on a tenth of the texts."""
+    seconds(scrub, texts[: len(texts) // 10])
+    return sum(map(len, texts)) / seconds(scrub, texts) / 1e6
+
+
+def rate_again(scrub: Callable[[str], object], texts: list[str]) -> float:
+    """Returns MB/s for texts that were seen before: the best of some times."""
+    best = min(seconds(scrub, texts) for _ in range(NUM_AGAIN))
+    return sum(map(len, texts)) / best / 1e6
 
 
 def hostile(scrubber: Scrubber) -> dict[str, float]:
@@ -162,6 +192,8 @@ def main() -> int:
     patterns = [re.compile(pattern) for _, _, pattern in vendors.ROWS]
     patterns += [re.compile(pattern) for pattern in _PLAIN_RULES]
     texts = {"clean": clean_texts(rng, SIZE), "dense": dense_texts(rng, SIZE // 4)}
+    lines = lines_of_all_forms(rng)
+    texts |= {"dense_all_forms": joined(lines), "dense_lines": lines}
     if len(sys.argv) > 1:
         texts["history"] = unseen(Path(sys.argv[1]))
     figures: dict[str, Any] = {"scrubber": SCRUBBER_VERSION}
@@ -170,6 +202,7 @@ def main() -> int:
         plain = rate(lambda text: plain_scrub(patterns, text), some[:NUM_BASELINE])
         figures[name] = {
             "mb_per_s": round(ours, 2),
+            "again_mb_per_s": round(rate_again(scrubber.scrub, some), 2),
             "us_per_text": round(sum(map(len, some)) / len(some) / ours, 1),
             "plain_re_mb_per_s": round(plain, 2),
             "ratio": round(ours / plain, 1),
