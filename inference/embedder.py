@@ -147,7 +147,8 @@ class Embedder(BackgroundThread):
         if probe is None:
             return False  # Swapped meanwhile: the next look sees the newer one.
         # By what it makes of a text: a version is only counted up, and may come twice.
-        reading = blake2b(np.round(probe, 2).tobytes(), digest_size=8).hexdigest()
+        rounded = np.round(probe, 2) + 0.0  # Without the sign of a zero.
+        reading = blake2b(rounded.tobytes(), digest_size=8).hexdigest()
         self._space.begin(version, probe.shape[1], reading)
         self._version = version
         self._done = {}

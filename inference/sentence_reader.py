@@ -123,7 +123,6 @@ def unread() -> Future[Vectors | None]:
 
 
 def _give_up(one: _Waiting) -> None:
-    if one.answer.cancelled():
-        return
-    metrics.SENTENCES_SKIPPED.labels("late").inc()
-    one.answer.set_result(None)
+    if one.answer.set_running_or_notify_cancel():  # From here on nobody can cancel it.
+        metrics.SENTENCES_SKIPPED.labels("late").inc()
+        one.answer.set_result(None)

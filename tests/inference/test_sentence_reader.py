@@ -93,6 +93,19 @@ def test_what_has_waited_too_long_is_left_unread() -> None:
     assert encoder.order == ["first"]
 
 
+@pytest.mark.parametrize("waited_s", [0.0, 2 * DEADLINE_S])
+def test_a_caller_who_goes_away_takes_nobody_along(waited_s: float) -> None:
+    encoder, clock = Held(), SettableClock()
+    with SentenceReader(encoder, clock) as reader:
+        begin(reader, encoder)
+        assert reader.submit(ErrorText("gone")).cancel()
+        clock.advance(waited_s)
+        last = reader.submit(ErrorText("last"))
+        encoder.may_go.set()
+        assert vector(last) is not None
+    assert encoder.order == ["first", "last"]
+
+
 def test_too_many_are_refused_at_once() -> None:
     encoder = Held()
     with SentenceReader(encoder, SettableClock()) as reader, ExitStack() as stack:
