@@ -1,8 +1,8 @@
 """Keeps the vectors of the fixes up to what encodes them, in the background.
 
 The vectors of a new version are filled beside those in use, a few fixes at a time, in a thread of
-low priority; then they are taken into use in one step. No prediction ever waits behind a fix. While
-the vectors are not ready they say nothing, rather than comparing those of two versions.
+low priority; then they are taken into use in one step. The first ones are in use from the start: a
+fix without a vector counts as the others do on average. No prediction ever waits behind a fix.
 """
 
 from __future__ import annotations
@@ -136,11 +136,13 @@ class Embedder(BackgroundThread):
             pause_s = (time.monotonic() - started_at) * (1 / MAX_SHARE - 1)
             if self.stopping.wait(pause_s) or self._encoder.version != version:
                 return
-        if self._space.version != version and self._space.use(
-            version, self._knowledge.__contains__
-        ):
-            log.info("vectors in use", version=version, num_solutions=len(held))
+        if self._space.version != version:
+            self._use(version)
         self._caught_up()
+
+    def _use(self, version: int) -> None:
+        if self._space.use(version, self._knowledge.__contains__):
+            log.info("vectors in use", version=version, num_done=len(self._done))
 
     def _begin(self, version: int) -> bool:
         probe = self._encoder.encode(version, [_PROBE])
@@ -152,6 +154,8 @@ class Embedder(BackgroundThread):
         self._space.begin(version, probe.shape[1], reading)
         self._version = version
         self._done = {}
+        if self._space.version == 0:
+            self._use(version)  # Some vectors are better than none.
         return True
 
     def _unread(self, solutions: Sequence[Solution]) -> list[Solution]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 import numpy as np
@@ -156,3 +157,28 @@ def test_meaning_decides_without_a_model_where_words_do_not() -> None:
 def first(suggester: Suggester, inquiry: Inquiry) -> str:
     advice = suggester.advise((0, "public", inquiry.fingerprint), inquiry, None)
     return advice.fixes[0].solution_id
+
+
+class Tired:
+    """Encodes the probe and two fixes, and then no more."""
+
+    version = 1
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+
+    def encode(self, version: int, texts: Sequence[str]) -> Vectors | None:
+        self.num_calls += 1
+        return np.ones((len(texts), WIDTH), np.float32) if self.num_calls < 3 else None
+
+
+def test_the_first_vectors_are_used_before_all_are_there() -> None:
+    with closing(KnowledgeBase(Scrubber())) as knowledge:
+        for number in range(4):
+            knowledge.put(solution(f"fix-{number}", "ledger hull"))
+        knowledge.commit()
+        Embedder(knowledge, knowledge.sentences, Tired()).catch_up()
+        terms = inquiry_from_record(triaged("e", "ledger hull")).terms
+        found = knowledge.search(terms, None, 10, sentence=np.ones(WIDTH, np.float32))
+        assert sum(one.sentence_similarity is not None for one in found) == 2
+        assert len(found) == 4
