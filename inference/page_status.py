@@ -90,13 +90,22 @@ def _parts(readiness: Readiness) -> tuple[Fact, ...]:
         ),
         Fact("Model store", store, is_bad=store != "available"),
     ]
-    for name, key, good in (
-        ("Knowledge base", "knowledge", "ready"),
-        ("Suggestions to Kafka", "responder", "running"),
+    for name, key, good, note in (
+        ("Knowledge base", "knowledge", "ready", _progress(told)),
+        ("Suggestions to Kafka", "responder", "running", ""),
     ):
         if key in told:
-            facts.append(Fact(name, str(told[key]), is_bad=told[key] != good))
+            facts.append(Fact(name, str(told[key]), note, told[key] != good))
     return tuple(facts)
+
+
+def _progress(told: Mapping[str, Any]) -> str:
+    """How far the fixes are: read at first, then embedded for each model."""
+    if told.get("knowledge_left"):
+        return f"{told['knowledge_left']:,} records to read"
+    if told.get("vectors_made") is not None:
+        return f"{told['vectors_made']:,} of {told['solutions']:,} embedded anew"
+    return ""
 
 
 def _flow(stats: Mapping[str, Any]) -> tuple[Fact, ...]:

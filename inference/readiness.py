@@ -44,7 +44,10 @@ class ReadinessParts:
             {
                 **model_details(self.follower, self.slot),
                 "knowledge": "ready" if self.solutions.is_caught_up else "reading",
+                "knowledge_left": self.solutions.num_left,
                 "solutions": len(self.knowledge),
+                "vectors_version": self.knowledge.learned.version,
+                "vectors_made": self.knowledge.learned.num_made,
                 "responder": "running" if self.responder.is_alive else "stopped",
             },
         )

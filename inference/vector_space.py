@@ -28,12 +28,18 @@ class VectorSpace:
         self._stores = stores
         self._used: _Version | None = None
         self._filling: _Version | None = None
+        self._num_made = 0
 
     @property
     def version(self) -> int:
         """Whose vectors are in use; 0 without any."""
         used = self._used
         return used.number if used else 0
+
+    @property
+    def num_made(self) -> int | None:
+        """Vectors made so far for the version that is being filled; None if none is."""
+        return None if self._filling is None else self._num_made
 
     def begin(self, version: int, dim: int, reading: str = "") -> None:
         """Starts to fill vectors beside those in use. Raises VectorStoreUnavailable.
@@ -45,6 +51,7 @@ class VectorSpace:
         """
         name = f"{self._name}-{reading or version}"
         self._filling = _Version(version, self._stores.open(name, dim))
+        self._num_made = 0
 
     def add(self, version: int, digests: Mapping[str, str], vectors: Vectors) -> bool:
         """Adds `(N, D)` vectors; False if this version is neither in use nor being filled.
@@ -57,6 +64,7 @@ class VectorSpace:
         for held in self._versions():
             if held.number == version:
                 held.store.put(digests, vectors)
+                self._num_made += len(digests)
                 return True
         return False
 

@@ -13,7 +13,14 @@ from contextlib import closing
 from typing import Protocol
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    Consumer,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from fixstream.runtime.background import BackgroundThread
 from fixstream.runtime.kafka import consume_batch
@@ -72,6 +79,7 @@ class TopicReader(BackgroundThread):
         self._topics = list(topics)
         self._receiver = receiver
         self._ends: dict[tuple[str, int], int] = {}
+        self._num_left: int | None = None
         self._is_caught_up = False
         self._has_complained = False
 
@@ -79,6 +87,14 @@ class TopicReader(BackgroundThread):
     def is_caught_up(self) -> bool:
         """Whether all that stood in the topics at the start has been received."""
         return self._is_caught_up
+
+    @property
+    def num_left(self) -> int | None:
+        """Offsets of the past that are still to be read; None before the topics were asked.
+
+        Compaction leaves gaps, so there may be fewer records than offsets.
+        """
+        return self._num_left
 
     def run(self) -> None:
         """Reads until the end is asked for, over again after a failure."""
@@ -103,11 +119,13 @@ class TopicReader(BackgroundThread):
                     self._has_complained = True
                 return False
             partitions += self._starts(consumer, topic, list(found.partitions))
-        self._ends = {}
+        self._ends, num_left = {}, 0
         for one in partitions:
             low, high = consumer.get_watermark_offsets(one, timeout=METADATA_TIMEOUT_S)
             if high > low:
                 self._ends[(one.topic, one.partition)] = high
+                num_left += 0 if one.offset == OFFSET_END else high - max(low, one.offset)
+        self._num_left = num_left
         consumer.assign(partitions)
         return True
 
@@ -163,7 +181,10 @@ class TopicReader(BackgroundThread):
             return True
         positions = consumer.position([TopicPartition(*place) for place in self._ends])
         # Positions, not the last record's offset: compaction leaves gaps at the end as well.
-        return all(one.offset >= self._ends[(one.topic, one.partition)] for one in positions)
+        ahead = [(self._ends[(one.topic, one.partition)], one.offset) for one in positions]
+        if all(offset >= 0 for _, offset in ahead):  # Else some partition has given nothing yet.
+            self._num_left = sum(max(0, end - offset) for end, offset in ahead)
+        return all(offset >= end for end, offset in ahead)
 
 
 def _nobody(topic: str, error_class: str) -> None:

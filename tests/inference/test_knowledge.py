@@ -127,14 +127,16 @@ def test_vectors_are_filled_beside_those_in_use(knowledge: KnowledgeBase) -> Non
     assert knowledge.learned.add(
         1, dict.fromkeys(["words", "meaning"], ""), np.stack([north, east])
     )
-    assert knowledge.learned.version == 0
+    assert (knowledge.learned.version, knowledge.learned.num_made) == (0, 2)
     assert knowledge.learned.use(1, knowledge.__contains__)
+    assert knowledge.learned.num_made is None
     candidates = {
         one.solution.solution_id: one for one in knowledge.search(REFUSED, None, 10, east)
     }
     assert candidates["meaning"].similarity == pytest.approx(1.0)
     assert candidates["words"].similarity == pytest.approx(0.0)
     knowledge.learned.begin(2, 2)
+    assert knowledge.learned.num_made == 0
     assert knowledge.learned.version == 1, "the old ones stay until the new ones are complete"
     assert not knowledge.learned.use(1, knowledge.__contains__)
     assert not knowledge.learned.add(7, {"words": ""}, east[None])

@@ -12,11 +12,13 @@ from typing import cast
 import pytest
 from confluent_kafka import Message
 
+from fixstream.inference import page_status
 from fixstream.inference.cause_graph import CauseGraph
 from fixstream.inference.group_history import MAX_WAITING_BYTES, GroupHistory, fit_to_show
 from fixstream.inference.page_charts import LINE_HEIGHT, Measured, bars, line
 from fixstream.inference.page_receivers import CausesReceiver, HistoryReceiver
 from fixstream.inference.page_text import age, code_spans, number, safe_link, split_title, visible
+from fixstream.inference.readiness import Readiness
 from fixstream.schemas.codec import Codec
 from fixstream.schemas.errors import Undecodable
 from fixstream.schemas.records import CauseEdge, Record, TriagedError
@@ -253,3 +255,26 @@ def test_a_line_goes_through_what_came_into_use_and_marks_the_rest() -> None:
     assert all(0 <= one.y <= LINE_HEIGHT for one in made.marks)
     assert "0.2 at version 1, 0.6 at version 4" in made.text
     assert line("F1", [Measured(1, math.inf, "promoted", True)], is_share=False) is None
+
+
+@pytest.mark.parametrize(
+    ("left", "filled", "note"),
+    [
+        (1_200, None, "1,200 records to read"),
+        (0, 40, "40 of 1,500 embedded anew"),
+        (0, None, ""),
+        (None, None, ""),
+    ],
+)
+def test_the_status_says_how_far_the_fixes_are(
+    left: int | None, filled: int | None, note: str
+) -> None:
+    told: dict[str, object] = {
+        "knowledge": "ready" if left == 0 else "reading",
+        "knowledge_left": left,
+        "solutions": 1_500,
+        "vectors_made": filled,
+    }
+    facts = {one.name: one for one in page_status._parts(Readiness(False, told))}
+    assert facts["Knowledge base"].note == note
+    assert facts["Knowledge base"].is_bad is (left != 0)

@@ -328,7 +328,8 @@ def test_fixes_come_and_go_with_the_topic(ours: Kafka, tmp_path: Path) -> None:
         eventually(lambda: fixes() == [])
     # From the topic alone: a fresh start knows the fix is gone.
     with running(ours, tmp_path, load_starter=False) as client:
-        assert client.get("/readyz").json()["solutions"] == 0
+        ready = client.get("/readyz").json()
+        assert (ready["solutions"], ready["knowledge"], ready["knowledge_left"]) == (0, "ready", 0)
 
 
 def test_reports_and_feedback_reach_their_topics(ours: Kafka, tmp_path: Path) -> None:
