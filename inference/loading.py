@@ -33,6 +33,7 @@ from fixstream.trainer.checkpoint import (
     TrustedKeys,
     open_update,
 )
+from fixstream.trainer.checkpoint_format import check_address
 from fixstream.trainer.features import HashedTokenizer, TokenizerConfig
 from fixstream.trainer.model import Distribution, ModelConfig, TrainedModel
 from fixstream.trainer.model import Prediction as ModelPrediction
@@ -187,8 +188,10 @@ class CheckpointLoader:
 
     def _open(self, update: ModelUpdate) -> Artifact:
         store = self._store
-        reason = Reason.MISSING
+        reason = Reason.LOCATION
         try:
+            check_address(update.artifact_uri, MANIFEST)
+            reason = Reason.MISSING
             store.read(update.artifact_uri, MANIFEST)
             reason = Reason.HASH
             return open_update(update, store, self._trusted, None, tensors_of)

@@ -155,7 +155,7 @@ def test_an_address_outside_of_the_store_is_refused(publisher: Publisher, uri: s
     good = publisher.promote(1)
     follower.see(publisher.key.sign_update(replace(good, artifact_uri=uri)))
     assert version_in(follower) == 0
-    assert [one.reason for one in follower.refusals] == [Reason.MISSING]
+    assert [one.reason for one in follower.refusals] == [Reason.LOCATION]
 
 
 def test_a_link_out_of_the_store_is_refused(publisher: Publisher, tmp_path: Path) -> None:

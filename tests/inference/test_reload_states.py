@@ -80,7 +80,7 @@ def _elsewhere(publisher: Publisher) -> ModelUpdate:
         (_broken, "behind", "hash"),
         (_downgraded, "serving", "version"),
         (_stranger_s, "serving", "signature"),
-        (_elsewhere, "behind", "missing"),
+        (_elsewhere, "behind", "location"),
     ],
 )
 async def test_a_bad_update_is_named_and_the_last_good_model_serves(
