@@ -1,9 +1,11 @@
 """From raise to suggestion: how long a subscriber waits, at a steady rate of errors.
 
 A whole local deployment runs, with the model at full size, and errors are raised through the sink
-that applications use. Beside it, in the same minutes, the same rate goes through Kafka alone
-(produce, consume, produce, consume, and no work at all): the floor that no pipeline of two hops
-can go below. The figure that counts is ours, and how much of it is the floor.
+that applications use, at first until a model serves; the trainer writes checkpoints often, so that
+one comes soon, and a reload may fall into the measurement. Beside it, in the same minutes, the same
+rate goes through Kafka alone (produce, consume, produce, consume, and no work at all): the floor
+that no pipeline of two hops can go below. The figure that counts is ours, and how much of it is the
+floor.
 
     python benchmarks/loop.py --rate 50 --for 60
 """
@@ -18,6 +20,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 from confluent_kafka import Consumer, Producer
 from reporting import keep
 
@@ -35,6 +38,8 @@ from fixstream.schemas.ids import new_event_id
 from fixstream.schemas.records import ErrorEvent
 
 WARM_UP_S = 20.0
+LONGEST_WARM_UP_S = 120.0
+CHECKPOINT_INTERVAL_S = 40
 FAULTS = (
     ("ConnectionRefusedError", "[Errno 111] connection to 10.0.{a}.{b}:5432 refused"),
     ("sqlite3.OperationalError", "database is locked while writing order {a}{b}"),
@@ -80,6 +85,13 @@ def at_rate(rate: float, seconds: float, act: Callable[[int], None]) -> None:
     for number in range(int(rate * seconds)):
         time.sleep(max(0.0, began + number / rate - time.monotonic()))
         act(number)
+
+
+def model_in_use(port: int) -> tuple[int, str | None]:
+    """The version that serves, 0 for none, and what it calculates in."""
+    answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/learning/stats", timeout=30)
+    model = answer.raise_for_status().json()["model"]
+    return model["version"], model["precision"]
 
 
 class Echo:
@@ -148,7 +160,11 @@ class Echo:
 def measure(rate: float, seconds: float, new_share: float) -> dict[str, object]:
     """Runs the deployment and the floor side by side; milliseconds."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        config = DeploymentConfig(data_dir=Path(folder), rest_port=free_port())
+        config = DeploymentConfig(
+            data_dir=Path(folder),
+            rest_port=free_port(),
+            environment={"FIXSTREAM_TRAINER_CHECKPOINT_INTERVAL_S": str(CHECKPOINT_INTERVAL_S)},
+        )
         deployment = stack.enter_context(Deployment(config, print))
         kafka = deployment.kafka
         sink = KafkaSink(kafka)
@@ -161,7 +177,10 @@ def measure(rate: float, seconds: float, new_share: float) -> dict[str, object]:
             sink.emit(fault(number, is_new=False))
             echo.send(number)
 
+        warm_until = time.monotonic() + LONGEST_WARM_UP_S
         at_rate(rate, WARM_UP_S, warm_up)
+        while model_in_use(config.rest_port)[0] == 0 and time.monotonic() < warm_until:
+            at_rate(rate, 2.0, warm_up)
         story = Story()
         watcher = TopicWatcher(kafka, story, SystemClock())
         watcher.start()
@@ -179,7 +198,10 @@ def measure(rate: float, seconds: float, new_share: float) -> dict[str, object]:
         time.sleep(5.0)
         ours = story.latencies_ms()[before:]
         floor = list(echo.waits_ms)
+        version, arithmetic = model_in_use(config.rest_port)
     return {
+        "model_version": version,
+        "arithmetic": arithmetic,
         "rate_per_s": rate,
         "new_group_share": new_share,
         "num_suggestions": len(ours),
