@@ -212,6 +212,7 @@ def _ready_producer(settings: StreamsSettings, kafka: KafkaSettings) -> Producer
         kafka,
         message_timeout_ms=int(settings.delivery_timeout_s * 1000),
         message_max_bytes=_MAX_DEAD_LETTER_BYTES,
+        linger_ms=settings.linger_ms,
     )
     wait_for_topics(producer, kafka, settings.start_timeout_s)
     return producer

@@ -44,6 +44,11 @@ class StreamsSettings(ServiceSettings):
     """Messages that may wait for their delivery reports before intake pauses."""
     max_in_flight_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
     """Bytes that may wait for their delivery reports before intake pauses."""
+    linger_ms: int = Field(default=20, ge=0, le=1000)
+    """Milliseconds that a message waits for company on its way to the broker.
+
+    At 5 the worker takes a quarter more processor time, and the broker almost twice its own.
+    """
     session_timeout_s: float = Field(default=10.0, ge=1)
     """How long a killed worker keeps its partitions."""
     heartbeat_s: float = Field(default=3.0, gt=0)

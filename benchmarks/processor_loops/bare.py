@@ -22,6 +22,7 @@ from fixstream.streams.lane import Lane
 from fixstream.streams.metrics import StreamsMetrics
 from fixstream.streams.outbox import Outbox, OutboxLimits
 from fixstream.streams.processor import EventProcessor
+from fixstream.streams.settings import StreamsSettings
 from fixstream.streams.window import WindowLimits
 from fixstream.triage.triage import Triager
 
@@ -33,7 +34,7 @@ def main(num_events: int) -> None:
     processor = EventProcessor(
         Triager(num_kept=4096), codec, max_event_bytes=1_000_000, max_attempts=3, num_kept=4096
     )
-    producer = make_producer(kafka)
+    producer = make_producer(kafka, linger_ms=StreamsSettings().linger_ms)
     outbox = Outbox(producer, codec, kafka, clock, OutboxLimits(), StreamsMetrics())
     lane = Lane(
         (kafka.topic(ERRORS_RAW), 0, 0),

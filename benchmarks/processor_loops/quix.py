@@ -64,7 +64,7 @@ def main() -> None:
         consumer_group=f"{prefix}quix",
         auto_offset_reset="earliest",
         auto_create_topics=False,
-        producer_extra_config={"enable.idempotence": True, "acks": "all", "linger.ms": 5},
+        producer_extra_config={"enable.idempotence": True, "acks": "all", "linger.ms": 20},
         loglevel="WARNING",
         state_dir=tempfile.mkdtemp(),
     )
