@@ -151,7 +151,7 @@ def main() -> None:
         told = subprocess.run(
             [sys.executable, *sys.argv, "--of", name], check=True, stdout=subprocess.PIPE
         )
-        found[name] = json.loads(told.stdout)
+        found[name] = json.loads(told.stdout.splitlines()[-1])  # Before it, the log.
     keep("checkpoint", {"threads": asked.threads, "steps": asked.steps, **found})
 
 

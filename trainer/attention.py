@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,6 +33,11 @@ class TokenGroup:
     """[tokens of the group] where each token stands in the flattened [G, L] rectangle."""
     key_mask: Tensor | None
     """[G, 1, 1, L] True at real tokens; None when the rectangle has no padding."""
+
+    def to(self, device: torch.device) -> TokenGroup:
+        """The group on a device."""
+        mask = None if self.key_mask is None else self.key_mask.to(device)
+        return replace(self, slots=self.slots.to(device), key_mask=mask)
 
 
 def attend(projected: Tensor, groups: Sequence[TokenGroup], num_heads: int) -> Tensor:

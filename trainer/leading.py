@@ -91,7 +91,11 @@ class LeadingStep:
 
 
 def follow(
-    processes: Processes, model: ModelConfig, schedule: OptimizerConfig, sparse: Sequence[str]
+    processes: Processes,
+    model: ModelConfig,
+    schedule: OptimizerConfig,
+    sparse: Sequence[str],
+    device: torch.device,
 ) -> int:
     """Takes the leader's steps until it lets go; returns how many.
 
@@ -100,6 +104,7 @@ def follow(
         model: size of the network; the leader's has to be the same.
         schedule: the leader's.
         sparse: names of the parameters with sparse gradients.
+        device: where this process trains.
 
     Raises:
         ProcessLost: the leader has ended without a word.
@@ -114,6 +119,7 @@ def follow(
             return num_steps
         if kind == _MODEL:
             network = ErrorLearningModel.from_tensors(model, under("network.", message))
+            network.to(device)
             optimizer = AdamOptimizerWithWarmup(network.named_parameters(), sparse, schedule)
             optimizer.load_state_tensors(under("optimizer.", message))
             continue

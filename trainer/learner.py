@@ -66,6 +66,8 @@ class LearnerConfig:
     promotion_margin: float = 0.05
     seed: int = 0
     precision: Precision = Precision.FLOAT32
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    """Where the network trains; a checkpoint can be taken up on any other."""
     pace: PaceConfig = field(default_factory=PaceConfig)
     drift: DriftConfig = field(default_factory=DriftConfig)
 
@@ -325,6 +327,7 @@ class Learner:
         )
 
     def _fresh_optimizer(self) -> AdamOptimizerWithWarmup:
+        self.model.network.to(self.config.device)  # Before, for moments lie beside their weights.
         return AdamOptimizerWithWarmup(
             self.model.network.named_parameters(), SPARSE_PARAMETERS, self.config.optimizer
         )

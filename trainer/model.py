@@ -251,11 +251,12 @@ class TrainedModel:
         return mixed, embeddings
 
     def _run_network(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
-        with torch.inference_mode(), self.precision.autocast():
+        device = self.network.device
+        with torch.inference_mode(), self.precision.autocast(device):
             limit = self.network.config.network_tokens
-            output = self.network(pack([cropped(one, limit) for one in encoded]))
-        logits = {head: values.float().numpy() for head, values in output.logits.items()}
-        return logits, output.embedding.float().numpy()
+            output = self.network(pack([cropped(one, limit) for one in encoded]).to(device))
+        logits = {head: values.float().cpu().numpy() for head, values in output.logits.items()}
+        return logits, output.embedding.float().cpu().numpy()
 
     def _mix(self, head: str, experts: Mapping[str, Floats], encoded: Sequence[Encoded]) -> Floats:
         mixture = self.mixture.heads[head]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
@@ -79,6 +79,17 @@ class TokenBatch:
     def num_tokens(self) -> int:
         """Number of real tokens T."""
         return int(self.token_ids.shape[0])
+
+    def to(self, device: torch.device) -> TokenBatch:
+        """The batch on a device; this one if it is there already."""
+        if self.token_ids.device == device:
+            return self
+        moved = {
+            one.name: getattr(self, one.name).to(device)
+            for one in fields(self)
+            if one.name != "groups"
+        }
+        return TokenBatch(**moved, groups=tuple(group.to(device) for group in self.groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +172,8 @@ class ByteDropout:
         """`x` with a share of its elements zeroed and the others scaled up; same shape."""
         if self._threshold == 0:
             return x
-        draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64)
+        device = self._generator.device
+        draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=device)
         draws.random_(-(2**63), None, generator=self._generator)
         kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= self._threshold
         return x * (kept.to(x.device, x.dtype) * (256 / (256 - self._threshold)))
@@ -250,6 +262,11 @@ class ErrorLearningModel(nn.Module):
         model.positions = torch.empty(config.max_sequence_length, config.embedding_dim)
         model._fill_positions()
         return model
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return self.positions.device
 
     def forward(self, batch: TokenBatch, dropout: ByteDropout | None = None) -> NetworkOutput:
         """Logits and solution embeddings of a packed batch.

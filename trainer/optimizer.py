@@ -147,7 +147,9 @@ class AdamOptimizerWithWarmup:
                 if value.dim() and value.shape != parameter.shape:
                     raise ValueError(f"the optimizer's state of {name} has another shape")
             if state:
-                self._adamw.state[parameter] = {k: v.clone() for k, v in state.items()}
+                self._adamw.state[parameter] = {
+                    k: v.to(parameter.device, copy=True) for k, v in state.items()
+                }
         for name, table in self._tables.items():
             prefix = f"rows.{name}."
             table.load_state(
@@ -181,12 +183,12 @@ class RowAdam:
         self._config = config
         # Moments stand in the order in which the rows were first touched, so that those in use
         # lie together. numpy's zeros are not backed by memory before they are written to.
-        num_rows, width = parameter.shape
-        self._mean = torch.from_numpy(np.zeros((num_rows, width), np.float32))
-        self._square = torch.from_numpy(np.zeros((num_rows, width), np.float32))
-        self._touches = torch.zeros(num_rows, dtype=torch.int32)
-        self._rows = torch.zeros(num_rows, dtype=torch.int64)  # place -> row
-        self._places = torch.full((num_rows,), -1)  # row -> place
+        num_rows, device = len(parameter), parameter.device
+        self._mean = torch.from_numpy(np.zeros(parameter.shape, np.float32)).to(device)
+        self._square = torch.from_numpy(np.zeros(parameter.shape, np.float32)).to(device)
+        self._touches = torch.zeros(num_rows, dtype=torch.int32, device=device)
+        self._rows = torch.zeros(num_rows, dtype=torch.int64, device=device)  # place -> row
+        self._places = torch.full((num_rows,), -1, device=device)  # row -> place
         self._num_places = 0
 
     def gathered(self) -> list[Tensor]:
@@ -231,10 +233,11 @@ class RowAdam:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """The reverse of `state`, on a fresh object."""
-        places = self._places_of(state["rows"])
-        self._touches[places] = state["touches"]
-        self._mean[places] = state["mean"]
-        self._square[places] = state["square"]
+        moved = {name: tensor.to(self._rows.device) for name, tensor in state.items()}
+        places = self._places_of(moved["rows"])
+        self._touches[places] = moved["touches"]
+        self._mean[places] = moved["mean"]
+        self._square[places] = moved["square"]
 
     def _places_of(self, rows: Tensor) -> Tensor:
         """Where the moments of the rows stand; each row is there once."""
@@ -242,7 +245,7 @@ class RowAdam:
         strange = rows[places < 0]
         if len(strange):
             first, self._num_places = self._num_places, self._num_places + len(strange)
-            self._places[strange] = torch.arange(first, self._num_places)
+            self._places[strange] = torch.arange(first, self._num_places, device=rows.device)
             self._rows[first : self._num_places] = strange
             places = self._places[rows]
         return places

@@ -13,6 +13,7 @@ import torch
 
 _WORTHWHILE = 1.3
 """bfloat16 costs accuracy, so it has to be clearly faster."""
+_CPU = torch.device("cpu")
 
 
 class Precision(StrEnum):
@@ -21,11 +22,18 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context in which the network has to run."""
+    def autocast(self, device: torch.device = _CPU) -> AbstractContextManager[object]:
+        """The context in which the network has to run on a device."""
         if self is Precision.FLOAT32:
             return nullcontext()
-        return torch.autocast("cpu", dtype=torch.bfloat16)
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def fastest_precision(device: torch.device) -> Precision:
+    """The format to train in: on a CPU by measuring, on a GPU by what it says of itself."""
+    if device.type == "cpu":
+        return measure_precision()
+    return Precision.BFLOAT16 if torch.cuda.is_bf16_supported() else Precision.FLOAT32
 
 
 def measure_precision(rows: int = 512, width: int = 512, repeats: int = 3) -> Precision:

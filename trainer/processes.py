@@ -2,8 +2,8 @@
 
 `torchrun` starts them. Each computes its rows of a step; what the losses need of all rows is
 gathered, and the gradients are added up, so the step is that of one process with all rows. It works
-over gloo on the CPU. It knows no model, no Kafka and no files, and sends no pickles: tensors travel
-as they are.
+over gloo on the CPU, and over NCCL for what lies on GPUs. It knows no model, no Kafka and no files,
+and sends no pickles: tensors travel as they are.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 _PATIENCE = timedelta(days=365)
 """A stream may be silent for long; who dies closes its connections, which ends the wait."""
+
+
+_CPU = torch.device("cpu")
 
 
 class ProcessLost(Stop):
@@ -73,7 +76,7 @@ class Processes:
         whole = torch.stack(parts, dim=1).view(longest * self.size, -1)[:num_rows]
         if self.rank >= num_rows:
             return whole + own.sum() * 0.0  # Every parameter still gets its gradient, of zeros.
-        places = torch.arange(self.rank, num_rows, self.size)
+        places = torch.arange(self.rank, num_rows, self.size, device=own.device)
         return whole.index_copy(0, places, own)
 
     def add_up(self, value: Tensor) -> Tensor:
@@ -121,7 +124,7 @@ class Processes:
         size = torch.zeros(1, dtype=torch.int64)
         try:
             if tensors is not None:
-                whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+                whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
                 data = torch.frombuffer(bytearray(save(whole)), dtype=torch.uint8)
                 size[0] = len(data)
             dist.broadcast(size, src=0)
@@ -161,9 +164,17 @@ class Processes:
 ALONE = Processes()
 
 
+def backend_of(device: torch.device) -> str:
+    """What carries tensors between processes that train on such a device."""
+    return "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
+
+
 @contextmanager
-def meeting() -> Iterator[Processes]:
+def meeting(device: torch.device = _CPU) -> Iterator[Processes]:
     """Joins the run that `torchrun` describes in the environment; alone where there is none.
+
+    Args:
+        device: where this process trains; messages between processes are the CPU's in any case.
 
     Raises:
         Misconfigured: the environment is incomplete, or the others cannot be reached.
@@ -173,7 +184,7 @@ def meeting() -> Iterator[Processes]:
         yield ALONE
         return
     try:
-        dist.init_process_group("gloo", timeout=_PATIENCE)
+        dist.init_process_group(backend_of(device), timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:
         raise Misconfigured(f"the processes of this run cannot meet: {error}") from error
     try:

@@ -38,7 +38,8 @@ from fixstream.trainer.leading import LeadingStep, RunStep, follow
 from fixstream.trainer.learner import SPARSE_PARAMETERS, Learner, LearnerConfig
 from fixstream.trainer.lease import LeaseLost, TrainerLease
 from fixstream.trainer.ledger import Ledger
-from fixstream.trainer.precision import measure_precision
+from fixstream.trainer.placement import place
+from fixstream.trainer.precision import fastest_precision
 from fixstream.trainer.processes import ProcessLost, meeting
 from fixstream.trainer.recorder import CheckpointRecorder
 from fixstream.trainer.resume import Resumption, resume
@@ -95,10 +96,12 @@ def run(
         # A follower leaves signals to the leader, which tells it when to end.
         stop = stop or stack.enter_context(StopSignal())
         stack.enter_context(configure_tracing("trainer"))
-        processes = stack.enter_context(meeting())
+        processes = stack.enter_context(meeting(place(settings.device)))
         if not processes.is_first:
             config = learner_config(settings, learning)
-            num_steps = follow(processes, config.model, config.optimizer, SPARSE_PARAMETERS)
+            num_steps = follow(
+                processes, config.model, config.optimizer, SPARSE_PARAMETERS, config.device
+            )
             log.info("follower ends", steps=num_steps)
             return
         run_step: RunStep = train_step
@@ -169,6 +172,7 @@ class TrainerService:
         log.info(
             "trainer starts",
             precision=config.precision.value,
+            device=str(config.device),
             num_threads=torch.get_num_threads(),
         )
         key_path = signing_key_path(settings, self._learning)
@@ -312,6 +316,7 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
     Raises:
         Misconfigured: the sizes do not fit together, or there is no such sentence encoder.
     """
+    device = place(settings.device)
     sentences = Sentences(settings.sentence_encoder) if settings.sentence_encoder else None
     try:
         model, tokenizer = (
@@ -331,7 +336,8 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         held_out_share=settings.held_out_share,
         promotion_margin=settings.promotion_margin,
         seed=settings.seed,
-        precision=settings.precision or measure_precision(),
+        precision=settings.precision or fastest_precision(device),
+        device=device,
         sentences=sentences,
     )
 

@@ -11,6 +11,7 @@ from fixstream.runtime.settings import ServiceSettings
 from fixstream.trainer.features import TokenizerConfig
 from fixstream.trainer.network import ModelConfig
 from fixstream.trainer.optimizer import OptimizerConfig
+from fixstream.trainer.placement import Device
 from fixstream.trainer.precision import Precision
 from fixstream.trainer.sentences import Sentences
 
@@ -82,6 +83,8 @@ class TrainerSettings(ServiceSettings):
     """Folder of warm starts; a trainer without a checkpoint begins with the newest one there."""
     num_threads: int = Field(default=0, ge=0, le=256)
     """Threads of the matrix products; 0 leaves it to torch (one a core)."""
+    device: Device = Device.AUTO
+    """Where the network trains: `auto` takes a GPU if there is one, else the CPU."""
     precision: Precision | None = None
     """Number format of the matrix products; what a short measurement at the start finds faster."""
     niceness: int = Field(default=5, ge=0, le=19)

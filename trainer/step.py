@@ -65,6 +65,16 @@ class StepBatch:
     pairs: Sequence[EncodedPair] = ()
     """Errors and fixes that feedback has judged; they have no labels."""
 
+    def to(self, device: torch.device) -> StepBatch:
+        """The batch with its tensors on a device."""
+        return replace(
+            self,
+            classes=self.classes.to(device),
+            weights=self.weights.to(device),
+            groups=self.groups.to(device),
+            solutions=self.solutions.to(device),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -117,11 +127,12 @@ def train_step(
     encoded, weights = _with_hints(batch, generator)
     of_pairs = [one for pair in batch.pairs for one in (pair.error, pair.fix)]
     rows = [*encoded, *of_pairs]
-    packed = pack(processes.own(rows))
-    with precision.autocast():
-        own = network(packed, ByteDropout(network.config.dropout, generator))
+    device = network.device
+    packed = pack(processes.own(rows)).to(device)
+    with precision.autocast(device):
+        own = network(packed, ByteDropout(network.config.dropout, on_device(generator, device)))
     output = _joined(own, len(rows), processes)
-    losses = _losses(_rows(output, slice(len(encoded))), batch, weights)
+    losses = _losses(_rows(output, slice(len(encoded))), batch.to(device), weights.to(device))
     if batch.pairs:
         judged = output.embedding[len(encoded) :].float()
         losses["pairs"] = _CONTRASTIVE_WEIGHT * pair_loss(judged, batch.pairs)
@@ -136,10 +147,17 @@ def train_step(
         raise NonFiniteLoss(str(error)) from error
     return StepResult(
         {name: loss.detach().item() for name, loss in (*losses.items(), ("total", total))},
-        {h: logits.detach()[: len(encoded)].float() for h, logits in output.logits.items()},
+        {h: logits.detach()[: len(encoded)].float().cpu() for h, logits in output.logits.items()},
         norm,
         packed.num_tokens,
     )
+
+
+def on_device(generator: torch.Generator, device: torch.device) -> torch.Generator:
+    """The generator itself, or one of the same seed where it has to draw on another device."""
+    if generator.device.type == device.type:
+        return generator
+    return torch.Generator(device).manual_seed(generator.initial_seed())
 
 
 def _joined(own: NetworkOutput, num_rows: int, processes: Processes) -> NetworkOutput:
@@ -200,7 +218,7 @@ def contrastive_loss(embedding: Tensor, groups: Tensor, solutions: Tensor) -> Te
         A scalar; 0 if no two rows belong together.
     """
     same_fix = (solutions[:, None] == solutions) & (solutions != NO_SOLUTION)
-    is_self = torch.eye(len(groups), dtype=torch.bool)
+    is_self = torch.eye(len(groups), dtype=torch.bool, device=groups.device)
     positives = ((groups[:, None] == groups) | same_fix) & ~is_self
     anchors = positives.any(dim=1)
     if not bool(anchors.any()):
@@ -228,8 +246,9 @@ def pair_loss(embedding: Tensor, pairs: Sequence[EncodedPair]) -> Tensor:
     """
     errors, fixes = embedding[0::2], embedding[1::2]
     similarity = errors @ fixes.T / _CONTRASTIVE_TEMPERATURE
-    worked = torch.tensor([pair.is_positive for pair in pairs])
-    weights = torch.tensor([pair.weight for pair in pairs])
+    device = embedding.device
+    worked = torch.tensor([pair.is_positive for pair in pairs], device=device)
+    weights = torch.tensor([pair.weight for pair in pairs], device=device)
     own = similarity.diagonal()
     each = torch.where(worked, torch.logsumexp(similarity, dim=1) - own, F.softplus(own))
     return (each * weights).sum() / len(pairs)

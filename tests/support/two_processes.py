@@ -37,7 +37,7 @@ CONFIG: LearnerConfig = replace(
 def learn(processes: Processes, folder: Path) -> None:
     """The learner's steps: the first process leads, the others follow."""
     if not processes.is_first:
-        follow(processes, CONFIG.model, CONFIG.optimizer, SPARSE_PARAMETERS)
+        follow(processes, CONFIG.model, CONFIG.optimizer, SPARSE_PARAMETERS, CONFIG.device)
         return
     leading = LeadingStep(processes)
     learner = Learner(CONFIG, train_step if processes.is_alone else leading)
