@@ -120,6 +120,10 @@ class Tokenizer(Reader, Protocol):
         """Longest sequence that `encode` returns."""
         ...
 
+    def word_ids(self, word: str) -> tuple[int, ...]:
+        """The ids of one word, as `encode` gives them inside of a text; none for mere marks."""
+        ...
+
     def to_json(self) -> str:
         """Everything needed to rebuild this tokenizer."""
         ...
@@ -151,6 +155,7 @@ _LONGEST_WHOLE = 9
 _STEM_CHARS = 6
 _LONGEST_NUMBER = 4
 _LONGEST_CACHED_WORD = 80
+_LONGEST_SPLIT_WORD = 1024
 _CACHED_WORDS = 32_768
 
 
@@ -206,6 +211,10 @@ class HashedTokenizer:
     def max_tokens(self) -> int:
         """Longest sequence that `encode` returns."""
         return self.config.max_tokens
+
+    def word_ids(self, word: str) -> tuple[int, ...]:
+        """The ids of one word, as `encode` gives them inside of a text; none for mere marks."""
+        return _split_word(word[:_LONGEST_SPLIT_WORD], self.config.vocab_size)
 
     def encode(self, text: ErrorText) -> Encoded:
         """The ids of one text: at most `max_tokens`; of long fields the head and the tail stay."""
@@ -277,7 +286,7 @@ class HashedTokenizer:
             ids += (
                 cached(word)
                 if len(word) <= _LONGEST_CACHED_WORD
-                else _split_word(word[:1024], size)
+                else _split_word(word[:_LONGEST_SPLIT_WORD], size)
             )
         return ids
 

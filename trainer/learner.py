@@ -42,10 +42,13 @@ from fixstream.trainer.precision import Precision
 from fixstream.trainer.prefixes import prefixed, under
 from fixstream.trainer.quarantine import Quarantine
 from fixstream.trainer.replay import ReplayBuffer
+from fixstream.trainer.rewriter import Rewriter
+from fixstream.trainer.rewriter_learning import RewriterLearning
 from fixstream.trainer.scores import ProgressiveScores
 from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.snapshot import Frame, Snapshot, Spare
 from fixstream.trainer.step import EncodedPair, StepResult, step_batch, train_step
+from fixstream.trainer.substitution import TextPair
 from fixstream.trainer.wide import class_balance, grams
 
 SPARSE_PARAMETERS = ("token_embedding.weight",)
@@ -70,7 +73,8 @@ class LearnerConfig:
     """Where the network trains; a checkpoint can be taken up on any other."""
     pace: PaceConfig = field(default_factory=PaceConfig)
     drift: DriftConfig = field(default_factory=DriftConfig)
-
+    generation: bool = False
+    """Whether a decoder learns beside the network to adapt fixes to errors."""
     sentences: Sentences | None = field(default=None, compare=False, repr=False)
     """The frozen encoder that `model` names by its hash."""
 
@@ -104,6 +108,7 @@ class Learner:
         self.quarantine = Quarantine()
         self.drift = DriftMonitor(config.drift)
         self.optimizer = self._fresh_optimizer()
+        self._rewriting = self._begun_rewriting()
         self._num_steps = 0
 
     @property
@@ -117,11 +122,13 @@ class Learner:
         num_replayed: int = 0,
         pairs: Sequence[TrainingPair] = (),
         num_released: int = 0,
+        texts: Sequence[TextPair] = (),
     ) -> Learnt:
         """Trains on new examples, once each, on at most `num_replayed` old ones, and on pairs.
 
         Pairs teach the network's embedding alone, so with pairs it never rests. The last
         `num_released` of the new ones come out of quarantine, and say nothing of the present.
+        `texts` that belong together teach the decoder, if there is one; so do fixes that worked.
 
         Raises:
             NonFiniteLoss: nothing has changed.
@@ -142,6 +149,10 @@ class Learner:
             for example in new:
                 # What is replayed teaches the network and the wide path, which read ids alone.
                 self.replay.add(replace(example, encoded=replace(example.encoded, sentence=b"")))
+        if self._rewriting is not None:
+            worked = [TextPair.of(pair) for pair in pairs if pair.is_positive]
+            seed = _step_seed(self.config.seed, step, stream=5)
+            self._rewriting.learn([*worked, *texts], self.model, seed)
         self._num_steps = step
         return Learnt(step, result, self.optimizer.rate, len(new), len(replayed))
 
@@ -169,7 +180,9 @@ class Learner:
                 ("network_gain", mixture.network_gain),
             )
         }
-        return {**self.scores.metrics(), **self.drift.metrics(), **earned, **corrections}
+        rewriter = self.model.rewriter
+        copied = rewriter.record.metrics() if rewriter else {}
+        return {**self.scores.metrics(), **self.drift.metrics(), **earned, **corrections, **copied}
 
     def captured(self, spare: Spare) -> Snapshot:
         """A copy of all state, which later steps leave alone.
@@ -184,6 +197,7 @@ class Learner:
                 name: torch.from_numpy(array)
                 for name, array in self.model.paths.learning_state().items()
             },
+            **(self._rewriting.state_tensors() if self._rewriting else {}),
         }
         side = {
             **prefixed("scores.", self.scores.state_tensors()),
@@ -231,8 +245,11 @@ class Learner:
         )
         self.model.read_with(self.config.sentences)
         self.optimizer = self._fresh_optimizer()
+        self._rewriting = self._begun_rewriting()
         side = tensors[REPLAY]
         try:
+            if self._rewriting is not None:
+                self._rewriting.load_state_tensors(tensors[OPTIMIZER])
             self.optimizer.load_state_tensors(under("network.", tensors[OPTIMIZER]))
             self.replay.load_state_tensors(under("replay.", side))
             self.validation.load_state_tensors(under("validation.", side))
@@ -256,6 +273,7 @@ class Learner:
         self.model = TrainedModel.from_artifact(artifact, self.config.precision)
         self.model.read_with(self.config.sentences)
         self.optimizer = self._fresh_optimizer()
+        self._rewriting = self._begun_rewriting()
 
     def _network_trains(self, step: int, fresh: Sequence[LearningExample]) -> bool:
         gain = self.model.mixture.network_gain
@@ -326,6 +344,17 @@ class Learner:
             ]
         )
 
+    def _begun_rewriting(self) -> RewriterLearning | None:
+        """Goes on with the model's decoder or begins one; without the setting it has none."""
+        model = self.model
+        if not self.config.generation:
+            model.rewriter = None
+            return None
+        if model.rewriter is None:
+            width = self.config.model.embedding_dim
+            model.rewriter = Rewriter.fresh(width, _step_seed(self.config.seed, 0, stream=5))
+        return RewriterLearning(model.rewriter)
+
     def _fresh_optimizer(self) -> AdamOptimizerWithWarmup:
         self.model.network.to(self.config.device)  # Before, for moments lie beside their weights.
         return AdamOptimizerWithWarmup(
@@ -333,6 +362,6 @@ class Learner:
         )
 
 
-def _step_seed(seed: int, step: int) -> int:
+def _step_seed(seed: int, step: int, stream: int = 3) -> int:
     # Randomness as a function of the step: a resumed run needs no generator's state.
-    return int(np.random.SeedSequence((seed, 3, step)).generate_state(1, np.uint64)[0]) >> 1
+    return int(np.random.SeedSequence((seed, stream, step)).generate_state(1, np.uint64)[0]) >> 1

@@ -34,7 +34,8 @@ from fixstream.trainer.mixture import (
 )
 from fixstream.trainer.network import HEADS, ErrorLearningModel, ModelConfig, pack
 from fixstream.trainer.precision import Precision
-from fixstream.trainer.prefixes import under
+from fixstream.trainer.prefixes import prefixed, under
+from fixstream.trainer.rewriter import PREFIX, Rewriter, Rewriting
 from fixstream.trainer.sentences import Sentences
 from fixstream.trainer.wide import Floats
 
@@ -45,6 +46,7 @@ __all__ = [
     "ErrorText",
     "ModelConfig",
     "Prediction",
+    "Rewriting",
     "TrainedModel",
 ]
 
@@ -89,6 +91,8 @@ class TrainedModel:
     ) -> None:
         self.sentences: Sentences | None = None
         """The frozen encoder of the sentence path; without it, that path has no say."""
+        self.rewriter: Rewriter | None = None
+        """What adapts a fix to an error; most models have none."""
         self.tokenizer = tokenizer
         self.network = network
         self.paths = paths
@@ -148,13 +152,16 @@ class TrainedModel:
             mixture = Mixture.from_state(
                 {k: v.numpy() for k, v in under("mixture.", tensors).items()}
             )
+            rewriter = _rewriter(config, under(PREFIX, tensors))
         except (KeyError, ValueError, RuntimeError) as error:
             raise ArtifactRejected(f"weights.safetensors does not fit: {error}") from error
         if paths.size != (config.wide_buckets, config.memory_places, config.sentence_width):
             raise ArtifactRejected("a path beside the network is of another size")
         if mixture.has_sentences != bool(config.sentence_width):
             raise ArtifactRejected("the mixture is not of the model's paths")
-        return cls(tokenizer, network, paths, mixture, precision)
+        model = cls(tokenizer, network, paths, mixture, precision)
+        model.rewriter = rewriter
+        return model
 
     def check_prediction(self) -> None:
         """Raises ArtifactRejected unless the model gives finite numbers for a short text."""
@@ -173,6 +180,7 @@ class TrainedModel:
         """
         light = TrainedModel(self.tokenizer, self.network, self.paths, self.mixture, self.precision)
         light.sentences = self.sentences
+        light.rewriter = self.rewriter
         light._is_network_idle = self.mixture.network_gain < IDLE_GAIN
         return light
 
@@ -181,7 +189,8 @@ class TrainedModel:
         parts = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         mixture = {f"mixture.{name}": array for name, array in self.mixture.state().items()}
         beside = {**self.paths.state(), **mixture}
-        return {**parts, **{name: torch.from_numpy(array) for name, array in beside.items()}}
+        tensors = {**parts, **{name: torch.from_numpy(array) for name, array in beside.items()}}
+        return {**tensors, **(prefixed(PREFIX, self.rewriter.tensors()) if self.rewriter else {})}
 
     @property
     def sentence_encoder(self) -> str:
@@ -237,6 +246,19 @@ class TrainedModel:
             return np.zeros((0, self.network.config.solution_dim), np.float32)
         return self._run_network([self.tokenizer.encode(text) for text in texts])[1]
 
+    def rewrite(self, error_text: str, fix_text: str) -> Rewriting | None:
+        """A fix with the names of this error, where that is likelier right than the fix as it is.
+
+        Args:
+            error_text: message of the error, scrubbed.
+            fix_text: title, newline and text of the fix, scrubbed.
+        """
+        if self.rewriter is None:
+            return None
+        return self.rewriter.rewrite(
+            error_text, fix_text, self.network, self.tokenizer, self.precision
+        )
+
     def _run(self, encoded: Sequence[Encoded]) -> tuple[dict[str, Floats], Floats]:
         experts = self.paths.logits(encoded)
         if self._is_network_idle:
@@ -274,6 +296,10 @@ class TrainedModel:
         choice = int(mixture.choices(row[None])[0])
         shares = dict(zip(classes, (float(p) for p in row), strict=True))
         return Distribution(shares, classes[choice], mixture.is_told)
+
+
+def _rewriter(config: ModelConfig, tensors: Mapping[str, Tensor]) -> Rewriter | None:
+    return Rewriter.from_tensors(config.embedding_dim, tensors) if tensors else None
 
 
 def _is_hinted(head: str, encoded: Encoded) -> bool:

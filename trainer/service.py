@@ -338,6 +338,7 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         seed=settings.seed,
         precision=settings.precision or fastest_precision(device),
         device=device,
+        generation=settings.generation,
         sentences=sentences,
     )
 

@@ -91,6 +91,8 @@ class TrainerSettings(ServiceSettings):
     """How far the trainer stands back for other processes on a shared machine."""
     sentence_encoder: Path | None = None
     """Folder of a sentence-transformers model whose frozen embeddings one path reads; none."""
+    generation: bool = False
+    """Whether a decoder learns to adapt fixes to errors, as a further part of the checkpoints."""
     wide_buckets: int = Field(default=2**18, ge=256, le=2**24)
     """Hash buckets of the wide n-gram path."""
     memory_places: int = Field(default=4096, ge=0, le=100_000)

@@ -33,6 +33,7 @@ from fixstream.trainer.metrics import (
 from fixstream.trainer.recorder import CheckpointRecorder, Recorded
 from fixstream.trainer.snapshot import Spare
 from fixstream.trainer.step import NonFiniteLoss
+from fixstream.trainer.substitution import TextPair, told_apart
 from fixstream.trainer.success import Fall, fall_of_success
 from fixstream.trainer.update_log import Superseded
 
@@ -211,7 +212,8 @@ class TrainingLoop:
         try:
             num_old = max(num_replayed - len(admitted.released), 0)
             num_released = len(admitted.released)
-            learnt = self._learner.learn(examples, num_old, pairs, num_released)
+            texts = _texts(admitted) if self._learner.config.generation else []
+            learnt = self._learner.learn(examples, num_old, pairs, num_released, texts)
             show_drift(self._learner.drift.signals())
         except NonFiniteLoss as error:
             # Of those out of quarantine there is no text left that could be set aside.
@@ -302,3 +304,10 @@ class TrainingLoop:
             step=manifest.counts.steps,
             size_bytes=manifest.size_bytes,
         )
+
+
+def _texts(admitted: Admitted) -> list[TextPair]:
+    """The reports of a step that have more than a title, for the decoder to practise on."""
+    reports = [waiting.example for waiting, _ in admitted.fresh]
+    told = [told_apart(report.message, report.error_type) for report in reports]
+    return [pair for pair in told if pair is not None]
