@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from fixstream.inference.error_ids import prediction_id
+from fixstream.inference.generation import FixGenerator
 from fixstream.inference.predictor import Predictor
 from fixstream.inference.slot import ModelSlot
 from fixstream.inference.suggest import (
@@ -76,6 +77,8 @@ class Advisor:
         pool: ThreadPoolExecutor,
     ) -> None:
         """Stores its collaborators."""
+        self.generator: FixGenerator | None = None
+        """What adapts fixes to each error; None shows them as they were retrieved."""
         self._triager = triager
         self._suggester = suggester
         self._predictor = predictor
@@ -105,10 +108,15 @@ class Advisor:
         key = self._key(_digest(asked))
         advice = self._suggester.recall(key)
         is_cached = advice is not None
+        inquiry: Inquiry | None = None
         if advice is None:
             inquiry = await self._inquire(asked)
             with span("predict", model_version=key[0], fingerprint=inquiry.fingerprint):
                 advice = await self._answer(key, inquiry)
+        if self.generator is not None and advice.fixes:
+            # A kept answer is for all errors that are normalised alike: their names differ.
+            inquiry = inquiry or await self._inquire(asked)
+            advice = await self.generator.adapted_soon(advice, inquiry.text)
         return _advised(advice, key, is_cached=is_cached)
 
     def recall(self, digest: str) -> Advised | None:

@@ -22,6 +22,7 @@ from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.api import RestConfig, RestParts
 from fixstream.inference.embedder import Embedder, ModelEncoder
 from fixstream.inference.evidence import Evidence
+from fixstream.inference.generation import FixGenerator, GenerationConfig
 from fixstream.inference.guard import REFUSED
 from fixstream.inference.intake import CE_SOURCE, KafkaIntake
 from fixstream.inference.judging import LearnedPartJudge
@@ -135,10 +136,12 @@ class Assembly:
             self._start_observers(stack, suggester)
             judge = LearnedPartJudge(knowledge, self._slot, suggester, self._evidence)
             self._start_embedders(stack, knowledge, reader, judge, solutions)
-            responder = stack.enter_context(self._responder(suggester, predictor))
+            generator = self._generator(stack)
+            responder = stack.enter_context(self._responder(suggester, predictor, generator))
             probe = stack.enter_context(self._probe())
             sources = self._sources(follower, knowledge)
             parts = self._rest_parts(stack, suggester, predictor, sources, probe)
+            parts.advisor.generator = generator
             ready = ReadinessParts(solutions, updates, responder, follower, self._slot, knowledge)
             yield Running(parts, self._rest_config(), ready)
 
@@ -157,6 +160,21 @@ class Assembly:
             self._clock,
             config,
             prepare_thread=lambda: torch.set_num_threads(num_threads),
+        )
+
+    def _generator(self, stack: ExitStack) -> FixGenerator | None:
+        settings = self._settings
+        if not settings.generation:
+            return None
+        config = GenerationConfig(settings.generation_deadline_s)
+        return stack.enter_context(
+            FixGenerator(
+                self._slot,
+                self._scrubber,
+                self._clock,
+                config,
+                prepare_thread=lambda: torch.set_num_threads(1),
+            )
         )
 
     def _loader(self) -> CheckpointLoader:
@@ -246,13 +264,15 @@ class Assembly:
         producer = make_producer(self._kafka, linger_ms=0)
         return RecordPublisher(producer, self._codec, ce_source=CE_SOURCE)
 
-    def _responder(self, suggester: Suggester, predictor: Predictor) -> Responder:
+    def _responder(
+        self, suggester: Suggester, predictor: Predictor, generator: FixGenerator | None
+    ) -> Responder:
         top_k = self._settings.top_k
         return Responder(
             lambda: self._consumer(GROUP, client_id="fixstream-responder"),
             self._publisher(),
             self._codec,
-            Answerer(suggester, predictor, self._slot, self._clock, top_k),
+            Answerer(suggester, predictor, self._slot, self._clock, top_k, generator),
             self._observations,
             ResponderConfig(
                 self._kafka.topic(topics.ERRORS_TRIAGED), self._kafka.topic(topics.FIXES_SUGGESTED)

@@ -104,6 +104,19 @@ _HAZARDS = (
 )
 
 
+_FETCHES = _pattern(
+    r"\b(?:https?|ftp|git|ssh)://"
+    r"|\b(?:curl|wget|iwr|git\s{1,4}clone|(?:docker|podman)\s{1,4}(?:pull|run))\b"
+    r"|\b(?:pip3?|pipx|npm|npx|yarn|pnpm|apt|apt-get|yum|dnf|apk|brew|gem|cargo|go|conda|poetry|uv"
+    r"|helm|composer|nuget|dotnet|choco|snap)\b.{1,60}?\b(?:install|add|get|i|exec|upgrade)\b"
+)
+
+
+def fetching_lines(text: str) -> tuple[str, ...]:
+    """The lines of a text that send its reader to an address, or fetch something to run."""
+    return tuple(line for line in text[:MAX_CHARS].splitlines() if _FETCHES.search(line))
+
+
 def warnings(text: str) -> tuple[str, ...]:
     """One line for each kind of hazard in a text, with the words that show it; none: empty.
 

@@ -20,7 +20,7 @@ import torch
 
 from fixstream.inference.arithmetic import Arithmetic, Choice, Chooser, Rebuild
 from fixstream.inference.reload import Reason, StoreUnavailable, UpdateRefused
-from fixstream.inference.served import ErrorText, Prediction, ServedModel, Vectors
+from fixstream.inference.served import ErrorText, Prediction, Rewriting, ServedModel, Vectors
 from fixstream.inference.weights import tensors_of
 from fixstream.runtime.background import run_standing_back
 from fixstream.schemas.enums import LabelSource
@@ -101,6 +101,14 @@ class TorchModel:
     def embed_solutions(self, texts: Sequence[str]) -> Vectors:
         """The unit vectors `(N, S)` of N fixes."""
         return self._model.embed([ErrorText(text) for text in texts])
+
+    def rewrite(self, error_text: str, fix_text: str) -> Rewriting | None:
+        """The fix in the names of the error; None where it stands, or there is no decoder."""
+        found = self._model.rewrite(error_text, fix_text)
+        if found is None:
+            return None
+        names = tuple(edit.name for edit in found.edits)
+        return Rewriting(found.text, names, found.certainty)
 
     def close(self) -> None:
         """Lets the weights go."""

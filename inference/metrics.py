@@ -72,6 +72,11 @@ SUGGESTION_SECONDS = Histogram(
     "From an error's occurrence to its suggestion's delivery",
     buckets=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60),
 )
+GENERATED = Counter(
+    f"{_PREFIX}_generated_fixes_total",
+    "Fixes that were to be adapted (generated, kept, refused, failed), and answers too late (late)",
+    ("outcome",),
+)
 FEEDBACK = Counter(f"{_PREFIX}_feedback_total", "Feedback read", ("worked",))
 RECORDS_SKIPPED = Counter(
     f"{_PREFIX}_records_skipped_total", "Records that could not be read", ("topic", "error_class")

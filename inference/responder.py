@@ -19,9 +19,10 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, Message
 
 from fixstream.inference import metrics
+from fixstream.inference.generation import FixGenerator
 from fixstream.inference.observations import Observations
 from fixstream.inference.predictor import Overloaded, Predictor
-from fixstream.inference.served import Prediction, Vectors
+from fixstream.inference.served import ErrorText, Prediction, Vectors
 from fixstream.inference.slot import ModelSlot
 from fixstream.inference.suggest import (
     Advice,
@@ -91,8 +92,10 @@ class Answerer:
         slot: ModelSlot,
         clock: Clock,
         top_k: int = 3,
+        generator: FixGenerator | None = None,
     ) -> None:
-        """Stores its collaborators."""
+        """Stores its collaborators; without a generator fixes stand as they were retrieved."""
+        self._generator = generator
         self._suggester = suggester
         self._predictor = predictor
         self._slot = slot
@@ -124,8 +127,14 @@ class Answerer:
         for key, record in zip(keys, records, strict=True):
             found = advice[key]
             assert found is not None
-            answers.append(self._suggestion(record, found))
+            answers.append(self._suggestion(record, self._adapted(found, record)))
         return answers
+
+    def _adapted(self, advice: Advice, record: TriagedError) -> Advice:
+        """The group's answer in the names of this very error."""
+        if self._generator is None:
+            return advice
+        return self._generator.adapted(advice, ErrorText.from_event(record.event))
 
     def _key(self, record: TriagedError) -> AdviceKey:
         service = record.event.service

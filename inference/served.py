@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fixstream.schemas.records import Label, Labels
 from fixstream.trainer.features import ErrorText
 
-__all__ = ["ErrorText", "Prediction", "ServedModel", "Vectors"]
+__all__ = ["ErrorText", "Prediction", "Rewriting", "ServedModel", "Vectors"]
 
 Vectors = NDArray[np.float32]
 """Unit vectors: `(D,)` for one text, `(N, D)` for several."""
@@ -39,6 +39,18 @@ class Prediction:
         return Labels(domain=self.domain, severity=self.severity, category=self.category)
 
 
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """A fix as it reads for one error."""
+
+    text: str
+    """Title, newline and text."""
+    names: tuple[str, ...]
+    """What was put in, all of it from the error; at least one."""
+    certainty: float
+    """How likely all of them are right, 0 to 1."""
+
+
 class ServedModel(Protocol):
     """A loaded, verified and warm model. Called from one thread at a time."""
 
@@ -59,6 +71,9 @@ class ServedModel(Protocol):
 
     def embed_solutions(self, texts: Sequence[str]) -> Vectors:
         """The unit vectors `(N, D)` of N fixes, in the space of the errors' embeddings."""
+
+    def rewrite(self, error_text: str, fix_text: str) -> Rewriting | None:
+        """The fix (title, newline, text) in the names of the error; None: it stands as it is."""
 
     def close(self) -> None:
         """Releases what it holds; it is not called again afterwards."""

@@ -60,6 +60,10 @@ class InferenceSettings(ServiceSettings):
     """Answers kept at most."""
     min_confidence: float = Field(default=0.35, ge=0, le=1)
     """A right fix has to be so likely among the first three, or none is shown: none is known."""
+    generation: bool = False
+    """Adapt the fixes shown to the error, where the model has learnt to and is sure enough."""
+    generation_deadline_s: float = Field(default=0.25, gt=0, le=10)
+    """Seconds after which the fixes stand as they were retrieved."""
     exploration: float = Field(default=0.05, ge=0, le=0.3)
     """The least share of answers that each way of ordering near-equal fixes gets; 0: none."""
     top_k: int = Field(default=3, ge=1, le=20)

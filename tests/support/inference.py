@@ -29,7 +29,7 @@ from fixstream.inference.rate_limit import RateLimiter
 from fixstream.inference.readiness import Readiness, model_details
 from fixstream.inference.reload import ModelFollower, ModelLoader
 from fixstream.inference.reporting import ReportScrubber
-from fixstream.inference.served import ErrorText, Prediction, ServedModel, Vectors
+from fixstream.inference.served import ErrorText, Prediction, Rewriting, ServedModel, Vectors
 from fixstream.inference.slot import ModelSlot
 from fixstream.inference.statistics import Sources, TopicNames
 from fixstream.inference.suggest import Advice, AdviceKey, Suggester
@@ -107,6 +107,10 @@ class FakeModel:
         vectors = np.ones((len(texts), self._dim), np.float32)
         unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return unit
+
+    def rewrite(self, error_text: str, fix_text: str) -> Rewriting | None:
+        assert self.num_closed == 0, "used after it was released"
+        return None
 
     def close(self) -> None:
         self.num_closed += 1
