@@ -129,7 +129,8 @@ def test_vectors_are_filled_beside_those_in_use(knowledge: KnowledgeBase) -> Non
     )
     assert (knowledge.learned.version, knowledge.learned.num_made) == (0, 2)
     assert knowledge.learned.use(1, knowledge.__contains__)
-    assert knowledge.learned.num_made is None
+    num_made_after = knowledge.learned.num_made
+    assert num_made_after is None
     candidates = {
         one.solution.solution_id: one for one in knowledge.search(REFUSED, None, 10, east)
     }
