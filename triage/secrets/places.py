@@ -340,7 +340,7 @@ def _piped() -> Detector:
     def find(text: bytes) -> Iterator[Find]:
         for _, start in prefix.spans(text):
             piped = value.match(text, start)
-            if piped is not None:
+            if piped is not None and not PLACEHOLDER.match(text, start):
                 yield start, piped.end(), "password", KEYED
 
     return Detector("password", r"sudo[ \t]+-S|--(?:password-)?stdin|chpasswd", find)
