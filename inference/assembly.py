@@ -191,7 +191,12 @@ class Assembly:
         """One encoder is in memory: models and retrieval read with the same."""
         if loader.sentences is None:
             return None
-        return stack.enter_context(SentenceReader(loader.sentences, self._clock))
+        # One thread, for two that wait for each other are slower than one on a machine under load.
+        return stack.enter_context(
+            SentenceReader(
+                loader.sentences, self._clock, prepare_thread=lambda: torch.set_num_threads(1)
+            )
+        )
 
     def _start_embedders(
         self,

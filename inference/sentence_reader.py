@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -44,9 +44,16 @@ class SentenceReader(BackgroundThread):
     version = 1
     """The encoder is frozen: one version for as long as the service runs."""
 
-    def __init__(self, sentences: Sentences, clock: Clock) -> None:
-        """Stores its collaborators."""
+    def __init__(
+        self,
+        sentences: Sentences,
+        clock: Clock,
+        *,
+        prepare_thread: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Stores its collaborators; `prepare_thread` sets the thread's number of torch threads."""
         super().__init__("sentence-reader")
+        self._prepare_thread = prepare_thread
         self._sentences = sentences
         self._clock = clock
         self._changed = threading.Condition()
@@ -87,6 +94,7 @@ class SentenceReader(BackgroundThread):
 
     def run(self) -> None:
         """Reads until it is asked to stop; what waits then is given up."""
+        self._prepare_thread()
         while True:
             with self._changed:
                 self._changed.wait_for(
