@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -13,16 +15,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from fixstream.runtime.clock import SettableClock
 from fixstream.schemas.errors import ArtifactRejected
-from fixstream.trainer.checkpoint import OPTIMIZER, WEIGHTS
+from fixstream.schemas.records import ModelUpdate
+from fixstream.trainer.candidate import Start
+from fixstream.trainer.checkpoint import (
+    OPTIMIZER,
+    WEIGHTS,
+    FolderCheckpointStore,
+    SigningKey,
+    read_artifact,
+    stored_checkpoint,
+)
 from fixstream.trainer.checkpoint import TOKENIZER as TOKENIZER_FILE
 from fixstream.trainer.examples import learning_example
 from fixstream.trainer.learner import Learner
+from fixstream.trainer.ledger import Ledger, WaitingExample
 from fixstream.trainer.model import TrainedModel
 from fixstream.trainer.pairs import TrainingPair
+from fixstream.trainer.recorder import CheckpointRecorder
 from fixstream.trainer.rewriter import Record, Rewriter
 from fixstream.trainer.rewriting import Choice, decide, draft, rewritten
+from fixstream.trainer.service import LearningSettings, TrainerSettings, learner_config
 from fixstream.trainer.substitution import TextPair, exercise, told_apart
+from fixstream.trainer.training import LoopConfig, TrainingLoop
 from fixstream.trainer.words import Kind, words_of
 from support.rewriting import (
     ADAPTED,
@@ -33,7 +49,7 @@ from support.rewriting import (
     taught_model,
     text_pair,
 )
-from support.training import TINY_LEARNER, training_example
+from support.training import TINY_ENVIRONMENT, TINY_LEARNER, training_batch, training_example
 
 GENERATING = replace(TINY_LEARNER, generation=True)
 TEXTS = [text_pair(number) for number in range(5)]
@@ -272,6 +288,46 @@ def test_a_model_is_rebuilt_with_its_decoder(taught: TrainedModel) -> None:
     again = TrainedModel.from_tensors(SMALL_MODEL, TOKENIZER.to_json(), tensors)
     assert again.rewrite(ERROR, FIX) == taught.rewrite(ERROR, FIX)
     assert again.without_idle_network().rewrite(ERROR, FIX) is not None
+
+
+def test_the_loop_teaches_by_reports_and_the_signed_checkpoint_has_the_decoder(
+    tmp_path: Path,
+) -> None:
+    key = SigningKey.load_or_create(tmp_path / "keys" / "signing.pem")
+    store, clock = FolderCheckpointStore(tmp_path), SettableClock()
+    ledger, learner = Ledger(), Learner(GENERATING)
+    batch = training_batch(0, 16)
+    reports = [
+        replace(one, message=f"{pair.error}\n{pair.about}")
+        for one, pair in zip(batch.examples, [text_pair(n) for n in range(16)], strict=True)
+    ]
+    ledger.accept(replace(batch, examples=tuple(reports)), ("training.batches.v1", 0), 0)
+    with closing(CheckpointRecorder(store, key, _publish, 2)) as recorder:
+        loop = TrainingLoop(learner, ledger, recorder, _put_nothing, clock, LoopConfig())
+        loop.begin(Start())
+        assert loop.advance()
+        loop.finish(60.0)
+    trusted = key.trusting(beside=tmp_path / "keys")
+    artifact = read_artifact(store, stored_checkpoint(store, store.names()[-1], trusted))
+    assert TrainedModel.from_artifact(artifact).rewriter is not None
+    assert float(state(learner)[OPTIMIZER]["decoder_optimizer.num_steps"]) > 0
+    assert "decoder.copied" in artifact.manifest.metrics
+
+
+def _publish(update: ModelUpdate) -> None:
+    """Nobody listens."""
+
+
+def _put_nothing(examples: Sequence[WaitingExample], reason: str) -> None:
+    raise AssertionError(f"{len(examples)} set aside: {reason}")
+
+
+def test_the_setting_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TINY_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    assert not learner_config(TrainerSettings(), LearningSettings()).generation
+    monkeypatch.setenv("FIXSTREAM_TRAINER_GENERATION", "on")
+    assert learner_config(TrainerSettings(), LearningSettings()).generation
 
 
 NAN_COUNTS = torch.full((5, 2), torch.nan, dtype=torch.float64)
