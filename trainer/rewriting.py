@@ -119,9 +119,9 @@ def decoder_inputs(
 ) -> list[DecoderInput]:
     """Reads both texts of each draft by the encoder, whose weights learn nothing from this."""
     rows = [one.encoded for each in drafts for one in (each.error, each.fix)]
-    packed = pack(rows)
-    with torch.no_grad(), precision.autocast():
-        states = network.read(packed)
+    packed = pack(rows).to(network.device)
+    with torch.no_grad(), precision.autocast(network.device):
+        states = network.read(packed).cpu()  # The decoder is too small for any other device.
     ends = torch.cumsum(packed.lengths, 0).tolist()
     of_row: dict[int, Tensor] = {}
     for place, row in enumerate(packed.order.tolist()):
