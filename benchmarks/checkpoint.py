@@ -57,7 +57,7 @@ def ours(history: Path | None, num_steps: int) -> dict[str, Any]:
     examples = examples_of(history, learner, num_steps * BATCH_SIZE + NUM_HELD_OUT)
     for example in examples[-NUM_HELD_OUT:]:
         learner.validation.add(example, "benchmark")
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         store = FolderCheckpointStore(Path(folder) / "models")
         key = SigningKey.load_or_create(Path(folder) / "keys" / "signing.pem")
         recorder = CheckpointRecorder(store, key, lambda _: None, num_kept=2)
@@ -98,7 +98,7 @@ def plain(history: Path | None, num_steps: int) -> dict[str, Any]:
     loop = PlainLoop()
     stalls: list[tuple[float, float]] = []
     steps: list[float] = []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for number in range(num_steps):
             batch = examples[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
             steps.append(timed(partial(loop.step, batch))[0])
