@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from fixstream.inference.api import PREFIX
 from support.inference import Service, service, solution
@@ -63,6 +64,9 @@ def test_every_call_answers_as_described(described: Any, method: str, path: str,
     )
     @given(case=strategy)
     def hold(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate()
+        answer = case.call()
+        # A body that is too large is refused before it is read, by a status that it does not know.
+        is_told = answer.status_code == 413
+        case.validate_response(answer, excluded_checks=[negative_data_rejection] if is_told else [])
 
     hold()
