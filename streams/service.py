@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -25,7 +26,7 @@ from fixstream.runtime.settings import KafkaSettings, load_settings
 from fixstream.runtime.stopping import StopSignal
 from fixstream.runtime.tracing import configure_tracing
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.errors import FixstreamError, StartFailed
+from fixstream.schemas.errors import FixstreamError, Misconfigured, StartFailed
 from fixstream.schemas.topics import ERRORS_RAW
 from fixstream.streams.app import FaustIntake
 from fixstream.streams.chains import ChainLimits
@@ -77,9 +78,18 @@ def run(
         if settings.workers > 1:
             run_workers(settings, stop)
             return
+        _make_folder(settings.data_dir)
         stack.enter_context(configure_tracing("stream"))
         keep_large_blocks_apart()
         asyncio.run(_serve(settings, kafka, stop))
+
+
+def _make_folder(path: Path) -> None:
+    """Faust makes its own folder, but none above it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"FIXSTREAM_STREAMS_DATA_DIR: {path}: {error.strerror}") from None
 
 
 @dataclass(slots=True)

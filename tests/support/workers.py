@@ -37,7 +37,7 @@ def worker(kafka: KafkaSettings, folder: Path, **settings: str) -> Iterator[Guar
         "FIXSTREAM_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "FIXSTREAM_TOPIC_PREFIX": kafka.topic_prefix,
         "FIXSTREAM_STREAMS_METRICS_PORT": "0",
-        "FIXSTREAM_STREAMS_DATA_DIR": str(folder / "faust"),
+        "FIXSTREAM_STREAMS_DATA_DIR": str(folder / "of nobody yet" / "faust"),
         "FIXSTREAM_STREAMS_WINDOW_MAX_AGE_S": "0.5",
         "FIXSTREAM_LOG_FORMAT": "json",
         **settings,
