@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from fixstream.trainer.features import Encoded
+from fixstream.trainer.kernels import PLAIN, Kernels
 from fixstream.trainer.network import ErrorLearningModel, ModelConfig
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, OptimizerConfig
 from fixstream.trainer.precision import Precision
@@ -96,6 +97,7 @@ def follow(
     schedule: OptimizerConfig,
     sparse: Sequence[str],
     device: torch.device,
+    kernels: Kernels = PLAIN,
 ) -> int:
     """Takes the leader's steps until it lets go; returns how many.
 
@@ -105,6 +107,7 @@ def follow(
         schedule: the leader's.
         sparse: names of the parameters with sparse gradients.
         device: where this process trains.
+        kernels: what its layers compute with.
 
     Raises:
         ProcessLost: the leader has ended without a word.
@@ -120,6 +123,7 @@ def follow(
         if kind == _MODEL:
             network = ErrorLearningModel.from_tensors(model, under("network.", message))
             network.to(device)
+            network.compute_with(kernels)
             optimizer = AdamOptimizerWithWarmup(network.named_parameters(), sparse, schedule)
             optimizer.load_state_tensors(under("optimizer.", message))
             continue

@@ -31,6 +31,7 @@ from fixstream.trainer.features import (
     cropped,
 )
 from fixstream.trainer.gate import Answers, ValidationSet, Verdict
+from fixstream.trainer.kernels import PLAIN, Kernels
 from fixstream.trainer.leading import RunStep
 from fixstream.trainer.mixture import NETWORK
 from fixstream.trainer.model import TrainedModel
@@ -71,6 +72,8 @@ class LearnerConfig:
     precision: Precision = Precision.FLOAT32
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     """Where the network trains; a checkpoint can be taken up on any other."""
+    kernels: Kernels = field(default=PLAIN, compare=False, repr=False)
+    """What the network's layers compute with."""
     pace: PaceConfig = field(default_factory=PaceConfig)
     drift: DriftConfig = field(default_factory=DriftConfig)
     generation: bool = False
@@ -357,6 +360,7 @@ class Learner:
 
     def _fresh_optimizer(self) -> AdamOptimizerWithWarmup:
         self.model.network.to(self.config.device)  # Before, for moments lie beside their weights.
+        self.model.network.compute_with(self.config.kernels)
         return AdamOptimizerWithWarmup(
             self.model.network.named_parameters(), SPARSE_PARAMETERS, self.config.optimizer
         )

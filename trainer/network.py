@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from fixstream.schemas.enums import Category, Domain, Severity
 from fixstream.trainer.attention import TokenGroup, attend
 from fixstream.trainer.features import Encoded
+from fixstream.trainer.kernels import PLAIN, Kernels
 
 HEADS: dict[str, tuple[str, ...]] = {
     "category": tuple(Category),
@@ -182,6 +183,9 @@ class ByteDropout:
 class EncoderLayer(nn.Module):
     """Pre-norm self-attention and feed-forward part, each added to the residual stream."""
 
+    kernels: Kernels = PLAIN
+    """How its products and what stands between them are computed; no part of its state."""
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width = config.embedding_dim
@@ -195,12 +199,12 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, batch: TokenBatch, dropout: ByteDropout | None) -> Tensor:
         """[T, D] -> [T, D]."""
-        drop = dropout or _keep
-        projected = self.query_key_value(self.attention_norm(x))  # [T, 3D]
+        drop, kernels = dropout or _keep, self.kernels
+        projected = kernels.project(x, self.attention_norm, self.query_key_value)  # [T, 3D]
         attended = self.attention_out(attend(projected, batch.groups, self.num_heads))
         x = x + drop(attended)
-        hidden = F.gelu(self.expand(self.feed_forward_norm(x)), approximate="tanh")
-        return x + drop(self.contract(hidden))
+        fed = kernels.feed_forward(x, self.feed_forward_norm, self.expand, self.contract)
+        return x + drop(fed)
 
 
 def _keep(x: Tensor) -> Tensor:
@@ -267,6 +271,12 @@ class ErrorLearningModel(nn.Module):
     def device(self) -> torch.device:
         """Where its weights lie."""
         return self.positions.device
+
+    def compute_with(self, kernels: Kernels) -> None:
+        """Takes other kernels for all layers; weights and results stay what they are."""
+        for layer in self.layers:
+            assert isinstance(layer, EncoderLayer)
+            layer.kernels = kernels
 
     def forward(self, batch: TokenBatch, dropout: ByteDropout | None = None) -> NetworkOutput:
         """Logits and solution embeddings of a packed batch.

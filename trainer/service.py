@@ -34,6 +34,7 @@ from fixstream.trainer.checkpoint import (
 from fixstream.trainer.dead_letters import DeadLetters
 from fixstream.trainer.feedback import FeedbackBook
 from fixstream.trainer.intake import TopicIntake, batch_intake, feedback_intake
+from fixstream.trainer.kernels import kernels_for
 from fixstream.trainer.leading import LeadingStep, RunStep, follow
 from fixstream.trainer.learner import SPARSE_PARAMETERS, Learner, LearnerConfig
 from fixstream.trainer.lease import LeaseLost, TrainerLease
@@ -100,7 +101,12 @@ def run(
         if not processes.is_first:
             config = learner_config(settings, learning)
             num_steps = follow(
-                processes, config.model, config.optimizer, SPARSE_PARAMETERS, config.device
+                processes,
+                config.model,
+                config.optimizer,
+                SPARSE_PARAMETERS,
+                config.device,
+                config.kernels,
             )
             log.info("follower ends", steps=num_steps)
             return
@@ -338,6 +344,7 @@ def learner_config(settings: TrainerSettings, learning: LearningSettings) -> Lea
         seed=settings.seed,
         precision=settings.precision or fastest_precision(device),
         device=device,
+        kernels=kernels_for(device, settings.compiled),
         generation=settings.generation,
         sentences=sentences,
     )

@@ -85,6 +85,8 @@ class TrainerSettings(ServiceSettings):
     """Threads of the matrix products; 0 leaves it to torch (one a core)."""
     device: Device = Device.AUTO
     """Where the network trains: `auto` takes a GPU if there is one, else the CPU."""
+    compiled: bool | None = None
+    """Whether torch.compile fuses the layers' dense parts; unset, on a GPU only."""
     precision: Precision | None = None
     """Number format of the matrix products; what a short measurement at the start finds faster."""
     niceness: int = Field(default=5, ge=0, le=19)
