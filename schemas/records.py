@@ -127,7 +127,7 @@ class TriagedError:
     triage_version: str
     root_cause: RootCause | None = None
     own_fingerprint: str | None = None
-    """Fingerprint of its own text, where its group was joined to another one."""
+    """Fingerprint of its very wording, where the group holds other wordings as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,7 +172,7 @@ class Lane:
             self._clock.now(),
             TRIAGE_VERSION,
             self._knowledge.cause_of(triage, Place(raw.partition, raw.offset)),
-            None,
+            triage.own_fingerprint,
         )
 
     def _set_aside(self, letter: DeadLetterRecord, sink: LaneSink) -> None:

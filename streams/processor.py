@@ -163,7 +163,14 @@ def _again(known: Triage, occurrence: Occurrence) -> Triage:
         texts.scrubber,
         occurrence.sdk,
     )
-    return _triage(event, known.fingerprint, known.title, known.labels, known.trace)
+    return _triage(
+        event,
+        known.fingerprint,
+        known.title,
+        known.labels,
+        known.trace,
+        known.own_fingerprint,
+    )
 
 
 def _within_limits(triage: Triage) -> Triage:

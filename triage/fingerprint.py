@@ -1,7 +1,8 @@
 """Names the group of an error: the same fault gets the same fingerprint, wherever it happens.
 
 The key is the root exception's type with its frames of our own code (function and module, never a
-line), or the normalised message where there is no trace. Over-merging is the worse mistake.
+line), or the normalised message where there is no trace. Over-merging is the worse mistake: two
+messages are one group only where they say the same of the same things, in whatever words.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 import re2
 
@@ -19,6 +21,7 @@ from fixstream.triage.gates import byte_options
 from fixstream.triage.normalise import normalise
 from fixstream.triage.trace import Frame, ParsedException, ParsedTrace
 from fixstream.triage.traces.crash_kind import TELLING, crash_kind, may_be_crash
+from fixstream.triage.wording import plain_wording
 
 FINGERPRINT_VERSION = "v1"
 """Prefix of every fingerprint; a better recipe gets a new one and leaves the old groups alone."""
@@ -61,6 +64,22 @@ _GENERATED = re.compile(
 )
 _MAY_VARY = re.compile(r"[\d$@]")
 _FIRST_NUMBERED = re.compile(r"(?<=[a-z])\d{3,}$")
+
+
+class Group(NamedTuple):
+    """The names of an error's group, each `v1-` and 16 hex digits."""
+
+    fingerprint: str
+    own_fingerprint: str | None
+    """The name of its very wording, where the group holds other wordings as well."""
+
+
+class _Key(NamedTuple):
+    """What a group is named by."""
+
+    parts: list[str]
+    said: list[str] = []  # noqa: RUF012 - a tuple's field, never changed
+    """Normalised lines of text."""
 
 
 @lru_cache(maxsize=16384)
@@ -119,15 +138,15 @@ def _called(root: ParsedException) -> list[Frame]:
     return []
 
 
-def _trace_key(root: ParsedException, kind: str) -> list[str]:
+def _trace_key(root: ParsedException, kind: str) -> _Key:
     own = [frame for frame in root.frames if frame.in_app]
     if not own:
         frames = _names(root.frames[:64], MAX_LIBRARY_FRAMES)
-        return ["library", kind, *frames, normalise(root.message.partition("\n")[0])]
+        return _Key(["library", kind, *frames], [normalise(root.message.partition("\n")[0])])
     names = _names(own[:64], MAX_KEY_FRAMES)
     if len(names) <= FEW_FRAMES:
         names += _names(_called(root), 1)
-    return ["trace", kind, *names]
+    return _Key(["trace", kind, *names])
 
 
 def _root(trace: ParsedTrace) -> ParsedException | None:
@@ -176,21 +195,33 @@ def _telling_lines(message: str, stack: str | None) -> list[str]:
     return [normalise(line) for line in (first, *lines)]
 
 
-def _key(event: ErrorEvent, trace: ParsedTrace | None) -> list[str]:
+def _key(event: ErrorEvent, trace: ParsedTrace | None) -> _Key:
     root = _root(trace) if trace is not None else None
     if trace is not None and root is not None:
         if trace.language in NATIVE:
-            return _crash_key(root)
+            return _Key(_crash_key(root))
         return _trace_key(root, _kind(trace, root, event))
     text = event.stack_trace or event.message
     kind = crash_kind(text) if may_be_crash(text) else None
     if kind is not None and kind.startswith(TELLING):
-        return ["crash", kind]
+        return _Key(["crash", kind])
     kind = kind or event.error_type or ""
-    return ["message", kind, *_telling_lines(event.message, event.stack_trace)]
+    return _Key(["message", kind], _telling_lines(event.message, event.stack_trace))
+
+
+def _hashed(parts: Iterable[str]) -> str:
+    key = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return f"{FINGERPRINT_VERSION}-{hashlib.blake2b(key, digest_size=8).hexdigest()}"
+
+
+def group_of(event: ErrorEvent, trace: ParsedTrace | None) -> Group:
+    """Names the group of a scrubbed event with its parsed trace."""
+    key = _key(event, trace)
+    plain = [plain_wording(line) for line in key.said]
+    name = _hashed([*key.parts, *plain])
+    return Group(name, None if plain == key.said else _hashed([*key.parts, *key.said]))
 
 
 def fingerprint(event: ErrorEvent, trace: ParsedTrace | None) -> str:
     """Returns `v1-` and 16 hex digits for the scrubbed event and its parsed trace."""
-    key = "\x1f".join(_key(event, trace)).encode("utf-8", "surrogatepass")
-    return f"{FINGERPRINT_VERSION}-{hashlib.blake2b(key, digest_size=8).hexdigest()}"
+    return group_of(event, trace).fingerprint

@@ -19,7 +19,7 @@ from fixstream.triage.event_texts import (
     other_texts,
     with_texts,
 )
-from fixstream.triage.fingerprint import FINGERPRINT_VERSION, fingerprint
+from fixstream.triage.fingerprint import FINGERPRINT_VERSION, group_of
 from fixstream.triage.language import language_of
 from fixstream.triage.recent import Recent
 from fixstream.triage.scrub import SCRUBBER_VERSION, Scrubber
@@ -43,6 +43,8 @@ class Triage:
     title: str
     labels: Labels
     trace: ParsedTrace | None
+    own_fingerprint: str | None = None
+    """The name of its very wording, where the group holds other wordings as well."""
 
 
 _triage = maker(Triage)
@@ -56,6 +58,7 @@ class _Judgement(NamedTuple):
     title: str
     labels: Labels
     trace: ParsedTrace | None
+    own_fingerprint: str | None
 
 
 _Texts = tuple[str, ...]
@@ -107,14 +110,21 @@ class Triager:
         if known is not None:
             texts += self._cleaned_others(event)
             clean = with_texts(event, texts, language=known.language, scrubber=SCRUBBER_VERSION)
-            return _triage(clean, known.fingerprint, known.title, known.labels, known.trace)
+            return _triage(clean, *known[1:])
         all_clean = self._scrubber.scrub_texts([*texts, *other_texts(event)])
         judged = self._judge(event, all_clean)
         if all_clean[:NUM_MAIN] == texts:
             language = judged.event.language
             self._recent.put(
                 key,
-                _Judgement(language, judged.fingerprint, judged.title, judged.labels, judged.trace),
+                _Judgement(
+                    language,
+                    judged.fingerprint,
+                    judged.title,
+                    judged.labels,
+                    judged.trace,
+                    judged.own_fingerprint,
+                ),
                 _num_chars(key),
             )
         return judged
@@ -137,10 +147,12 @@ class Triager:
             trace.language if trace is not None else language_of(clean[2], clean[0])
         )
         scrubbed = with_texts(event, clean, language=language, scrubber=SCRUBBER_VERSION)
+        group = group_of(scrubbed, trace)
         return Triage(
             event=scrubbed,
-            fingerprint=fingerprint(scrubbed, trace),
+            fingerprint=group.fingerprint,
             title=title(scrubbed, trace),
             labels=classify(scrubbed, trace),
             trace=trace,
+            own_fingerprint=group.own_fingerprint,
         )
