@@ -35,6 +35,7 @@ from support.streams import (
 from support.workers import (
     GROUP,
     audit,
+    data_folder,
     events,
     owns_partitions,
     triaged_at_least,
@@ -114,7 +115,7 @@ def test_local_workers_share_the_partitions_and_stop_together(kafka: Kafka, tmp_
     settings = kafka.settings
     create_topics(settings, num_partitions=2)
     with worker(settings, tmp_path, FIXSTREAM_STREAMS_WORKERS="2") as parent:
-        logs = [tmp_path / "faust" / f"worker-{index}.log" for index in range(2)]
+        logs = [data_folder(tmp_path) / f"worker-{index}.log" for index in range(2)]
         eventually(lambda: all(log.exists() and "ready" in log.read_text() for log in logs), 60)
         for partition in range(2):
             send_events(settings, events(300), partition)

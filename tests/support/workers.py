@@ -30,6 +30,11 @@ def events(num_events: int, first: int = 0) -> Iterator[ErrorEvent]:
         yield error_event(f"e{number}", message=f"connection {kind}", error_type=error_type)
 
 
+def data_folder(folder: Path) -> Path:
+    """Where a worker of a test keeps its files; neither it nor the one above is there before."""
+    return folder / "of nobody yet" / "faust"
+
+
 @contextmanager
 def worker(kafka: KafkaSettings, folder: Path, **settings: str) -> Iterator[GuardedProcess]:
     environment = {
@@ -37,7 +42,7 @@ def worker(kafka: KafkaSettings, folder: Path, **settings: str) -> Iterator[Guar
         "FIXSTREAM_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "FIXSTREAM_TOPIC_PREFIX": kafka.topic_prefix,
         "FIXSTREAM_STREAMS_METRICS_PORT": "0",
-        "FIXSTREAM_STREAMS_DATA_DIR": str(folder / "of nobody yet" / "faust"),
+        "FIXSTREAM_STREAMS_DATA_DIR": str(data_folder(folder)),
         "FIXSTREAM_STREAMS_WINDOW_MAX_AGE_S": "0.5",
         "FIXSTREAM_LOG_FORMAT": "json",
         **settings,
