@@ -12,7 +12,7 @@ from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.kafka import RecordPublisher, make_producer
 from fixstream.runtime.stopping import StopSignal
 from fixstream.schemas.codec import Codec
-from fixstream.schemas.errors import FixstreamError
+from fixstream.schemas.errors import ArtifactRejected, FixstreamError
 from fixstream.schemas.records import TrainingBatch
 from fixstream.schemas.topics import TRAINING_BATCHES
 from fixstream.trainer.checkpoint import (
@@ -68,10 +68,15 @@ def send_range(kafka: Kafka, first: int, next_: int) -> None:
 def newest_manifest(folder: Path) -> Manifest | None:
     """The manifest of the newest checkpoint, verified."""
     store = FolderCheckpointStore(folder)
-    names = store.names()
-    if not names:
-        return None
-    return stored_checkpoint(store, names[-1], TrustedKeys.load(folder / "keys")).manifest
+    while names := store.names():
+        trusted = TrustedKeys.load(folder / "keys")
+        try:
+            return stored_checkpoint(store, names[-1], trusted).manifest
+        except ArtifactRejected:
+            # One that nobody was told of is taken away when its trainer is superseded.
+            if names[-1] in store.names():
+                raise
+    return None
 
 
 @contextmanager
