@@ -16,6 +16,7 @@ from fixstream.schemas.errors import ArtifactRejected, FixstreamError
 from fixstream.schemas.records import TrainingBatch
 from fixstream.schemas.topics import TRAINING_BATCHES
 from fixstream.trainer.checkpoint import (
+    CheckpointStore,
     FolderCheckpointStore,
     Manifest,
     TrustedKeys,
@@ -66,10 +67,14 @@ def send_range(kafka: Kafka, first: int, next_: int) -> None:
 
 
 def newest_manifest(folder: Path) -> Manifest | None:
-    """The manifest of the newest checkpoint, verified."""
-    store = FolderCheckpointStore(folder)
+    """The manifest of the newest checkpoint in a folder with its keys, verified."""
+    return newest_in(FolderCheckpointStore(folder), folder / "keys")
+
+
+def newest_in(store: CheckpointStore, keys: Path) -> Manifest | None:
+    """The manifest of a store's newest checkpoint, verified."""
     while names := store.names():
-        trusted = TrustedKeys.load(folder / "keys")
+        trusted = TrustedKeys.load(keys)
         try:
             return stored_checkpoint(store, names[-1], trusted).manifest
         except ArtifactRejected:

@@ -18,17 +18,15 @@ from fixstream.trainer.checkpoint import (
     WEIGHTS,
     CheckpointStore,
     FolderCheckpointStore,
-    Manifest,
     TrustedKeys,
     open_store,
-    stored_checkpoint,
 )
 from fixstream.trainer.rollback import merged
 from fixstream.trainer.updates import UpdateHistory, read_history
 from support.deadlines import eventually
 from support.kafka import Kafka
 from support.stores import faulty_place
-from support.trainer_service import learning, running_trainer, send_range
+from support.trainer_service import learning, newest_in, running_trainer, send_range
 from support.training import RAW_TOPIC
 
 pytestmark = pytest.mark.kafka
@@ -43,16 +41,9 @@ def history(kafka: Kafka, keys: Path) -> UpdateHistory:
     return read_history(kafka.settings, Codec(), "error-learning", TrustedKeys.load(keys))
 
 
-def newest(store: CheckpointStore, keys: Path) -> Manifest | None:
-    names = store.names()
-    if not names:
-        return None
-    return stored_checkpoint(store, names[-1], TrustedKeys.load(keys)).manifest
-
-
 def seen(store: CheckpointStore, keys: Path, count: int) -> Callable[[], bool]:
     def check() -> bool:
-        manifest = newest(store, keys)
+        manifest = newest_in(store, keys)
         return manifest is not None and manifest.counts.seen >= count
 
     return check
@@ -74,7 +65,7 @@ def test_checkpoints_at_a_url_are_resumed_and_served(kafka_topics: Kafka, tmp_pa
             with training(kafka_topics, address, keys) as failures:
                 eventually(lambda: failures or seen(store, keys, count)(), 60.0)  # noqa: B023
             assert not failures
-        manifest = newest(store, keys)
+        manifest = newest_in(store, keys)
         assert manifest is not None
         assert manifest.counts.seen == 48
         update = history(kafka_topics, keys).in_use
@@ -106,7 +97,7 @@ def test_a_folder_deleted_underneath_is_made_anew_and_the_model_serves_on(
         assert model.predict([ErrorText("connection refused by 3", "ConnectionError")])
         model.close()
     assert not failures
-    manifest = newest(store, keys)
+    manifest = newest_in(store, keys)
     assert manifest is not None
     assert manifest.counts.seen == 64
     # What was written since is whole, and a restart goes on from it.
@@ -135,7 +126,7 @@ def test_the_checkpoint_before_a_spoilt_one_is_taken_up_and_nothing_learnt_twice
             60.0,
         )
     assert not failures
-    manifest = newest(store, keys)
+    manifest = newest_in(store, keys)
     assert manifest is not None
     assert manifest.counts.seen == 72  # Each once: what the spoilt one had learnt was undone.
     now = history(kafka_topics, keys)
