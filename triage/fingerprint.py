@@ -78,7 +78,7 @@ class _Key(NamedTuple):
     """What a group is named by."""
 
     parts: list[str]
-    said: list[str] = []  # noqa: RUF012 - a tuple's field, never changed
+    said: tuple[str, ...] = ()
     """Normalised lines of text."""
 
 
@@ -142,7 +142,7 @@ def _trace_key(root: ParsedException, kind: str) -> _Key:
     own = [frame for frame in root.frames if frame.in_app]
     if not own:
         frames = _names(root.frames[:64], MAX_LIBRARY_FRAMES)
-        return _Key(["library", kind, *frames], [normalise(root.message.partition("\n")[0])])
+        return _Key(["library", kind, *frames], (normalise(root.message.partition("\n")[0]),))
     names = _names(own[:64], MAX_KEY_FRAMES)
     if len(names) <= FEW_FRAMES:
         names += _names(_called(root), 1)
@@ -206,7 +206,7 @@ def _key(event: ErrorEvent, trace: ParsedTrace | None) -> _Key:
     if kind is not None and kind.startswith(TELLING):
         return _Key(["crash", kind])
     kind = kind or event.error_type or ""
-    return _Key(["message", kind], _telling_lines(event.message, event.stack_trace))
+    return _Key(["message", kind], tuple(_telling_lines(event.message, event.stack_trace)))
 
 
 def _hashed(parts: Iterable[str]) -> str:
@@ -217,7 +217,7 @@ def _hashed(parts: Iterable[str]) -> str:
 def group_of(event: ErrorEvent, trace: ParsedTrace | None) -> Group:
     """Names the group of a scrubbed event with its parsed trace."""
     key = _key(event, trace)
-    plain = [plain_wording(line) for line in key.said]
+    plain = tuple(map(plain_wording, key.said))
     name = _hashed([*key.parts, *plain])
     return Group(name, None if plain == key.said else _hashed([*key.parts, *key.said]))
 
