@@ -162,13 +162,11 @@ def test_trace_and_correlation_id_of_an_error_go_on_with_its_suggestion(
     send.publish(triaged_topic, "k", triaged("plain"))
     send.flush(10)
     exporter = InMemorySpanExporter()
-    with (
-        running(ours, tmp_path),
-        subscribed(ours, topics.FIXES_SUGGESTED) as suggested,
-    ):
-        untraced = [headers_of(message) for message in suggested.until(2)]
-        # Spans are collected from here on.
-        with configure_tracing("inference", exporter):
+    with subscribed(ours, topics.FIXES_SUGGESTED) as suggested:
+        with running(ours, tmp_path):
+            untraced = [headers_of(message) for message in suggested.until(2)]
+        # The span ends after its suggestion can be read: the service has to end before the tracing.
+        with configure_tracing("inference", exporter), running(ours, tmp_path):
             send.publish(triaged_topic, "k", replace(traced, event=replace(event, event_id="e3")))
             send.flush(10)
             with_span = headers_of(suggested.until(3)[2])
