@@ -183,6 +183,10 @@ def meeting(device: torch.device = _CPU) -> Iterator[Processes]:
     if not size.isdigit() or int(size) < 2:
         yield ALONE
         return
+    # What is imported once there is a group keeps it as a default argument, and optimizers import
+    # this: the group's threads would then outlive the group, and abort an interpreter that ends.
+    import torch.distributed.nn  # noqa: F401
+
     try:
         dist.init_process_group(backend_of(device), timeout=_PATIENCE)
     except (ValueError, RuntimeError) as error:

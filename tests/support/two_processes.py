@@ -83,6 +83,10 @@ def main() -> None:
     _, task, folder = sys.argv
     with meeting() as processes:
         {"learn": learn, "pretrain": pretrain}[task](processes, Path(folder))
+    threads = [comm.read_text().strip() for comm in Path("/proc/self/task").glob("*/comm")]
+    left = [name for name in threads if "gloo" in name]
+    if left:
+        raise SystemExit(f"threads of the process group outlive it: {left}")
 
 
 if __name__ == "__main__":
