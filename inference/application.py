@@ -19,6 +19,7 @@ from fixstream.inference.api import RestConfig, RestParts, learning_routes
 from fixstream.inference.api_keys import KeyRing
 from fixstream.inference.gate import Gate, GateConfig
 from fixstream.inference.guard import Guard
+from fixstream.inference.host_names import HostCheck, HostNames
 from fixstream.inference.readiness import Readiness
 from fixstream.inference.rest_models import ProblemDocument
 from fixstream.inference.web_page import PageParts, page_routes
@@ -33,6 +34,7 @@ def create_application(
     gate: GateConfig,
     readiness: Callable[[], Readiness],
     keys: KeyRing | None = None,
+    hosts: HostNames | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -42,6 +44,7 @@ def create_application(
         gate: The bounds of every request.
         readiness: Asked on each `/readyz`.
         keys: Who may do what; None lets everybody do everything.
+        hosts: For which names a request may be; None takes any.
     """
     app = FastAPI(
         title="fixstream",
@@ -61,7 +64,7 @@ def create_application(
     _describe_problems(app)
     _describe_bodies(app, gate.max_body_bytes)
     guarded = app if keys is None else Guard(app, keys, parts.limiter)
-    return Gate(guarded, gate)
+    return Gate(guarded if hosts is None else HostCheck(guarded, hosts), gate)
 
 
 def _add_health(app: FastAPI, readiness: Callable[[], Readiness]) -> None:

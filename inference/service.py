@@ -23,6 +23,7 @@ from fixstream.inference.api_keys import KeyFile, KeyRing
 from fixstream.inference.application import create_application
 from fixstream.inference.connections import allow_open_files, bounded_protocol
 from fixstream.inference.gate import GateConfig
+from fixstream.inference.host_names import HostNames
 from fixstream.inference.settings import InferenceSettings
 from fixstream.runtime.clock import SystemClock
 from fixstream.runtime.settings import KafkaSettings, load_settings
@@ -66,6 +67,7 @@ def run(
 
     settings = settings or load_settings(InferenceSettings)
     kafka = kafka or load_settings(KafkaSettings)
+    hosts = host_names(settings)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with ExitStack() as stack:
         stop = stop or stack.enter_context(StopSignal())
@@ -79,7 +81,7 @@ def run(
             settings.max_body_bytes, settings.body_deadline_s, settings.max_connections
         )
         app = create_application(
-            running.parts, running.rest, gate, running.readiness, _key_ring(settings)
+            running.parts, running.rest, gate, running.readiness, _key_ring(settings), hosts
         )
         _settle_memory()
         serve(server_config(app, settings), listener, stop)
@@ -116,6 +118,21 @@ def _key_ring(settings: InferenceSettings) -> KeyRing | None:
     if settings.api_keys is None:
         return None
     return KeyRing(KeyFile(Path(settings.api_keys)), SystemClock())
+
+
+def host_names(settings: InferenceSettings) -> HostNames | None:
+    """For which names requests may be; None: for any. Raises Misconfigured.
+
+    A key is asked for by name and a certificate is for a name, so a page under a strange one gets
+    nowhere with either: there names need not be told.
+    """
+    names = [name for name in (settings.allowed_hosts or "").split(",") if name.strip()]
+    if not names and (settings.api_keys or settings.tls_certificate):
+        return None
+    try:
+        return HostNames(names)
+    except ValueError as error:
+        raise Misconfigured(f"FIXSTREAM_INFERENCE_ALLOWED_HOSTS: {error}") from error
 
 
 def _settle_memory() -> None:

@@ -88,6 +88,9 @@ class InferenceSettings(ServiceSettings):
     """Requests with no or a wrong API key from one address."""
     trusted_proxies: str = "127.0.0.1"
     """Comma-separated addresses whose `X-Forwarded-For` is believed; `*` believes everybody."""
+    allowed_hosts: str | None = None
+    """Comma-separated names that requests may be for, beside addresses and local names;
+    `*.example.com` takes all below it, `*` any. Left out: any with API keys or TLS, else none."""
     tls_certificate: str | None = None
     """File with the certificate and its chain (PEM): REST is then served by HTTPS only."""
     tls_private_key: str | None = None

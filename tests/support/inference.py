@@ -20,6 +20,7 @@ from fixstream.inference.api_keys import KeyRing
 from fixstream.inference.application import create_application
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.gate import GateConfig
+from fixstream.inference.host_names import HostNames
 from fixstream.inference.intake import Outgoing
 from fixstream.inference.knowledge import KnowledgeBase
 from fixstream.inference.lag import Reading
@@ -275,6 +276,7 @@ class ServiceOptions:
     loader: ModelLoader = field(default_factory=FakeLoader)
     clock: Clock = field(default_factory=SystemClock)
     keys: KeyRing | None = None
+    hosts: HostNames | None = None
     reading: Callable[[], Reading] = Reading
 
 
@@ -312,6 +314,7 @@ def service(options: ServiceOptions | None = None) -> Iterator[Service]:
             options.gate,
             lambda: Readiness(True, model_details(follower, slot)),
             options.keys,
+            options.hosts,
         )
         yield Service(
             app,
