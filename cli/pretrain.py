@@ -50,8 +50,11 @@ def pretrain(
     step. A trainer takes the warm start when FIXSTREAM_TRAINER_WARM_START names the folder.
     """
     from fixstream.runtime.clock import SystemClock
+    from fixstream.runtime.settings import load_settings
+    from fixstream.trainer.placement import place
     from fixstream.trainer.pretraining import PretrainingConfig
     from fixstream.trainer.processes import meeting
+    from fixstream.trainer.settings import TrainerSettings
 
     _check_writable(out_folder)
     asked = _Asked(
@@ -63,7 +66,7 @@ def pretrain(
         go_on,
     )
     with ExitStack() as stack:
-        processes = stack.enter_context(meeting())
+        processes = stack.enter_context(meeting(place(load_settings(TrainerSettings).device)))
         _run(asked, processes, SystemClock())
 
 
@@ -86,10 +89,12 @@ def _run(asked: _Asked, processes: Processes, clock: Clock) -> None:
     from fixstream.trainer.signing import TrustedKeys
     from fixstream.trainer.warm_start import KEYS, take_warm_start, write_warm_start
 
+    show = _Show(clock, is_quiet=not processes.is_first)
     learner = learner_from_settings()
+    config = learner.config
+    show.tell(f"training on {config.device} in {config.precision.value}")
     if asked.goes_on:
         take_warm_start(learner, asked.out, TrustedKeys.load(asked.out / KEYS))
-    show = _Show(clock, is_quiet=not processes.is_first)
     corpus = _corpus(asked.files, learner, clock, show)
     teacher = _teacher(asked.sentence_encoder, corpus, show)
     training = Pretraining(learner, corpus, asked.config, teacher=teacher, processes=processes)

@@ -7,7 +7,8 @@ title, and one of rest, fix or relative attract each other, and repel the other 
 Distilled, where there is a frozen sentence encoder: the network's similarities learn to be like the
 encoder's.
 
-All randomness is a function of seed and step. No files, no clock, no labels.
+All randomness is a function of seed and step; dropout alone draws in another way on a GPU. No
+files, no clock, no labels.
 
 Shape legend: B passages of a step, M masked tokens, C candidates, D width, S solution embedding.
 """
@@ -30,7 +31,7 @@ from fixstream.trainer.network import ByteDropout, TokenBatch, pack
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, NonFiniteGradient, OptimizerConfig
 from fixstream.trainer.passages import Corpus, crop
 from fixstream.trainer.processes import ALONE, Processes
-from fixstream.trainer.step import contrastive_loss
+from fixstream.trainer.step import contrastive_loss, on_device
 from fixstream.trainer.wide import Floats
 
 log = structlog.get_logger(__name__)
@@ -78,12 +79,14 @@ class Progress:
 class MaskedTokenHead(nn.Module):
     """What stands between the network's tokens and its embeddings when it guesses; not kept."""
 
-    def __init__(self, width: int, generator: torch.Generator) -> None:
+    def __init__(self, width: int, generator: torch.Generator, device: torch.device) -> None:
         super().__init__()
-        self.dense = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width)
+        self.dense = nn.Linear(width, width, device=device)
+        self.norm = nn.LayerNorm(width, device=device)
+        drawn = torch.empty(width, width)  # On the CPU: the same weights on every device.
+        drawn.normal_(0.0, 1.0 / math.sqrt(width), generator=generator)
         with torch.no_grad():
-            self.dense.weight.normal_(0.0, 1.0 / math.sqrt(width), generator=generator)
+            self.dense.weight.copy_(drawn)
             self.dense.bias.zero_()
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -119,7 +122,7 @@ class Pretraining:
         """Prepares the first step.
 
         Args:
-            learner: its network is trained in place.
+            learner: its network is trained in place, on the device where it lies.
             corpus: at least two passages.
             config: how.
             teacher: [passages, any] embeddings of unit norm, by a frozen sentence encoder.
@@ -139,7 +142,8 @@ class Pretraining:
         self._teacher = None if teacher is None else torch.from_numpy(teacher)
         self._processes = processes
         generator = torch.Generator().manual_seed(config.seed)
-        self._head = MaskedTokenHead(self._network.config.embedding_dim, generator)
+        width, device = self._network.config.embedding_dim, self._network.device
+        self._head = MaskedTokenHead(width, generator, device)
         self._size = min(config.batch_size, len(corpus.passages))
         self._steps_of_epoch = len(corpus.passages) // self._size
         self.num_steps = self._steps_of_epoch * config.epochs
@@ -171,31 +175,35 @@ class Pretraining:
         Raises:
             NonFiniteGradient: nothing has moved.
         """
+        losses = self.losses(number)
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        self._processes.add_gradients(self._parameters().values())
+        self.optimizer.step()
+        losses["masked"] = self._processes.add_up(losses["masked"])
+        return {name: loss.detach().item() for name, loss in losses.items()}
+
+    def losses(self, number: int) -> dict[str, Tensor]:
+        """Those of one step, on the network's device; of `masked` this process's part."""
         drawn = self._draw(number)
-        processes = self._processes
-        batch = pack(processes.own(drawn.rows))
+        network, processes = self._network, self._processes
+        device = network.device
+        batch = pack(processes.own(drawn.rows)).to(device)
         generator = torch.Generator().manual_seed(_number(self._config.seed, 2, number))
-        with self._precision.autocast():
-            tokens = self._network.read(batch, ByteDropout(self._network.config.dropout, generator))
-            embedding = self._network.judge(tokens, batch).embedding.float()
+        dropout = ByteDropout(network.config.dropout, on_device(generator, device))
+        with self._precision.autocast(device):
+            tokens = network.read(batch, dropout)
+            embedding = network.judge(tokens, batch).embedding.float()
         losses = self._losses(drawn, processes.joined(embedding, len(drawn.rows)))
         losses["masked"] = self._config.masked_weight * self._masked_loss(drawn, batch, tokens)
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        processes.add_gradients(self._parameters().values())
-        self.optimizer.step()
-        losses["masked"] = processes.add_up(losses["masked"])
-        return {name: loss.detach().item() for name, loss in losses.items()}
+        return losses
 
     def _losses(self, drawn: _Step, embedding: Tensor) -> dict[str, Tensor]:
         """Those of the embeddings [3B, S]: the same in every process."""
-        repeats = len(drawn.rows) // len(drawn.places)
-        losses = {
-            "contrastive": contrastive_loss(
-                embedding, drawn.families.repeat(repeats), drawn.fixes.repeat(repeats)
-            )
-        }
+        repeats, device = len(drawn.rows) // len(drawn.places), embedding.device
+        families, fixes = drawn.families.repeat(repeats), drawn.fixes.repeat(repeats)
+        losses = {"contrastive": contrastive_loss(embedding, families.to(device), fixes.to(device))}
         if self._teacher is not None:
-            told = self._teacher[drawn.places]
+            told = self._teacher[drawn.places].to(device)
             losses["distilled"] = self._config.distilled_weight * likeness_loss(
                 embedding[: len(told)], told
             )
@@ -203,18 +211,20 @@ class Pretraining:
 
     def _masked_loss(self, drawn: _Step, batch: TokenBatch, tokens: Tensor) -> Tensor:
         """This process's part of the mean over all masked tokens of the step."""
+        device = tokens.device
         starts = torch.empty_like(batch.lengths)
         starts[batch.order] = torch.cumsum(batch.lengths, 0) - batch.lengths
-        places, answers = [], []
-        for row, targets in enumerate(drawn.targets[self._processes.rank :: self._processes.size]):
-            first = int(starts[row])
-            places += [first + place for place, _ in targets]
-            answers += [answer for _, answer in targets]
+        own = drawn.targets[self._processes.rank :: self._processes.size]
+        masked = [
+            (row, place, answer) for row, targets in enumerate(own) for place, answer in targets
+        ]
+        rows, places, answers = torch.tensor(masked, dtype=torch.int64).view(-1, 3).unbind(1)
         num_all = sum(len(targets) for targets in drawn.targets)
-        with self._precision.autocast():
-            guesses = self._head(tokens[torch.tensor(places, dtype=torch.int64)])
-            logits = guesses @ self._network.token_embedding(drawn.candidates).T
-        right = torch.searchsorted(drawn.candidates, torch.tensor(answers, dtype=torch.int64))
+        candidates = drawn.candidates.to(device)
+        with self._precision.autocast(device):
+            guesses = self._head(tokens[starts[rows.to(device)] + places.to(device)])
+            logits = guesses @ self._network.token_embedding(candidates).T
+        right = torch.searchsorted(drawn.candidates, answers.contiguous()).to(device)
         return F.cross_entropy(logits.float(), right, reduction="sum") / max(num_all, 1)
 
     def _draw(self, number: int) -> _Step:
@@ -295,8 +305,10 @@ def likeness_loss(embedding: Tensor, told: Tensor) -> Tensor:
     Returns:
         The mean squared difference over all pairs of different rows.
     """
-    others = ~torch.eye(len(told), dtype=torch.bool)
-    return F.mse_loss((embedding @ embedding.T)[others], (told @ told.T)[others])
+    count = len(told)
+    others = 1.0 - torch.eye(count, device=told.device)
+    differences = (embedding @ embedding.T - told @ told.T) * others
+    return differences.square().sum() / (count * (count - 1))
 
 
 def _number(*parts: int) -> int:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from fixstream.cli.main import app
@@ -53,6 +54,18 @@ def test_a_history_becomes_a_warm_start_and_can_be_gone_on_with(tmp_path: Path) 
         if name.startswith("network.layers") and not tensor.equal(fresh[name])
     ]
     assert moved
+
+
+def test_it_trains_where_the_trainer_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, out = written(tmp_path / "past.jsonl"), tmp_path / "warm"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("FIXSTREAM_TRAINER_PRECISION", "float32")
+    told = run(str(file), "--out", str(out), "--epochs", "1").output
+    assert "training on cpu in float32" in told
+    monkeypatch.setenv("FIXSTREAM_TRAINER_DEVICE", "cuda")
+    refused = run(str(file), "--out", str(out), "--epochs", "1")
+    assert isinstance(refused.exception, Misconfigured)
+    assert "no GPU" in str(refused.exception)
 
 
 def test_a_file_with_nothing_to_learn_from_is_told_and_nothing_is_written(tmp_path: Path) -> None:

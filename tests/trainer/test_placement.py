@@ -6,19 +6,27 @@ tensors of two places, so what was made on the CPU by mistake shows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from fixstream.schemas.errors import Misconfigured
-from fixstream.trainer.features import Encoded
-from fixstream.trainer.network import ByteDropout, ErrorLearningModel, pack
+from fixstream.trainer import pretraining
+from fixstream.trainer.features import Encoded, ErrorText
+from fixstream.trainer.learner import Learner
+from fixstream.trainer.network import ByteDropout, ErrorLearningModel, TokenBatch, pack
 from fixstream.trainer.optimizer import AdamOptimizerWithWarmup
+from fixstream.trainer.passages import PastError, corpus_of
 from fixstream.trainer.placement import Device, place
 from fixstream.trainer.precision import Precision, fastest_precision
+from fixstream.trainer.pretraining import Pretraining, PretrainingConfig
 from fixstream.trainer.processes import backend_of
 from fixstream.trainer.step import EncodedPair, on_device, pair_loss
-from support.training import TINY_MODEL
+from support.training import TINY_LEARNER, TINY_MODEL
 
 GPU = torch.device("cuda", 0)
 TEXTS = [Encoded((3, 4, 5)), Encoded((6, 7)), Encoded((8, 9, 10, 11), 1, 2), Encoded((5,))]
@@ -39,6 +47,35 @@ def test_a_forward_pass_and_its_losses_stay_on_the_gpu() -> None:
         found = [loss, output.embedding, *output.logits.values()]
     assert network.device == GPU
     assert {tensor.device for tensor in found} == {GPU}
+
+
+def test_the_losses_of_pretraining_stay_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def packed(rows: Sequence[Encoded]) -> TokenBatch:
+        with unset_fake_temporarily():  # It reads lengths, and a fake tensor has no numbers.
+            return pack(rows)
+
+    def contrastive(embedding: Tensor, families: Tensor, fixes: Tensor) -> Tensor:
+        assert {families.device, fixes.device} == {GPU}
+        return embedding.sum()  # The real one asks whether any two rows belong together.
+
+    monkeypatch.setattr(pretraining, "pack", packed)
+    monkeypatch.setattr(pretraining, "contrastive_loss", contrastive)
+    monkeypatch.setattr(pretraining, "on_device", lambda generator, _: generator)
+    learner = Learner(TINY_LEARNER)
+    errors = [PastError(f"e{n}", ErrorText(f"disk {n} is full\nand more"), "g") for n in range(4)]
+    corpus = corpus_of(errors, learner.tokenizer, 32)
+    teacher = np.ones((4, 3), np.float32)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with torch.device(GPU):
+            learner.model.network = ErrorLearningModel(TINY_MODEL)
+        config = PretrainingConfig(epochs=1, batch_size=4)
+        training = Pretraining(learner, corpus, config, teacher=teacher)
+        losses = training.losses(0)
+        moments = training.optimizer.state_tensors()
+    assert {name: loss.device for name, loss in losses.items()} == dict.fromkeys(
+        ("masked", "contrastive", "distilled"), GPU
+    )
+    assert moments["rows.token_embedding.weight.mean"].device == GPU
 
 
 def test_the_moments_of_a_table_lie_beside_it() -> None:
