@@ -13,6 +13,7 @@ from fixstream.trainer.features import cropped, length_buckets
 from fixstream.trainer.gate import FEWEST_TIMED, Answers, Cost, ValidationSet
 from fixstream.trainer.model import TrainedModel
 from fixstream.trainer.network import HEADS
+from fixstream.trainer.rewriter import PREFIX as DECODER
 from fixstream.trainer.wide import Floats
 
 _MAX_TOKENS_AT_ONCE = 1024
@@ -42,6 +43,7 @@ def costed_answers(
     started = time.thread_time()
     answers = answers_of(model, validation, max_tokens)
     seconds = (time.thread_time() - started) / max(len(validation.members), 1)
-    size = sum(tensor.nbytes for tensor in model.tensors().values())
+    weights = model.tensors().items()
+    size = sum(tensor.nbytes for name, tensor in weights if not name.startswith(DECODER))
     is_measured = len(validation.members) >= FEWEST_TIMED
     return answers, Cost(size, seconds if is_measured else 0.0)

@@ -69,7 +69,7 @@ class Cost:
     """What a model costs its users."""
 
     size_bytes: int
-    """Of its weights."""
+    """Of its weights, without a decoder: an operator switches that on, no candidate grows it."""
     latency_s: float
     """CPU time of one prediction, measured beside whatever else ran; 0 if it was not."""
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fixstream.runtime.clock import SettableClock
+from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.schemas.records import ModelUpdate
 from fixstream.trainer.candidate import Start
@@ -29,6 +30,7 @@ from fixstream.trainer.checkpoint import (
 )
 from fixstream.trainer.checkpoint import TOKENIZER as TOKENIZER_FILE
 from fixstream.trainer.examples import learning_example
+from fixstream.trainer.gate import CostLimits, within
 from fixstream.trainer.learner import Learner
 from fixstream.trainer.ledger import Ledger, WaitingExample
 from fixstream.trainer.model import TrainedModel
@@ -37,6 +39,7 @@ from fixstream.trainer.recorder import CheckpointRecorder
 from fixstream.trainer.rewriter import Record, Rewriter
 from fixstream.trainer.rewriting import Choice, decide, draft, rewritten
 from fixstream.trainer.service import LearningSettings, TrainerSettings, learner_config
+from fixstream.trainer.snapshot import Spare
 from fixstream.trainer.substitution import TextPair, exercise, told_apart
 from fixstream.trainer.training import LoopConfig, TrainingLoop
 from fixstream.trainer.words import Kind, words_of
@@ -271,6 +274,17 @@ def test_a_checkpoint_without_a_decoder_is_taken_up_with_a_new_one() -> None:
     assert again.model.rewriter is not None
     learnt(again, range(2, 4))
     assert again.metrics()["decoder.copied"] >= 0.0
+
+
+def test_a_decoder_that_is_switched_on_does_not_make_the_gate_reject_for_its_size() -> None:
+    old = Learner(TINY_LEARNER)
+    learnt(old, range(2))
+    champion = old.captured(Spare()).examined()[1]
+    snapshot = resumed(old).captured(Spare())
+    _, candidate, verdict = snapshot.examined()
+    of_decoder = sum(t.nbytes for name, t in snapshot.weights.items() if name.startswith("decoder"))
+    assert of_decoder > (CostLimits().size_factor - 1.0) * champion.size_bytes
+    assert within(CostLimits(), verdict, candidate, champion).kind is UpdateKind.PROMOTED
 
 
 def test_a_learner_without_the_setting_leaves_a_decoder_behind() -> None:
