@@ -31,7 +31,7 @@ from fixstream.triage.secrets import (
 from fixstream.triage.secrets.model import LITERALS, NUMBERS, RUNS, Detector, Find
 from fixstream.triage.secrets.places import MAX_LONE_KEY, lone_key
 
-SCRUBBER_VERSION = "scrub-3"
+SCRUBBER_VERSION = "scrub-4"
 """Written into every event; grows with every change of what is found."""
 
 FAILED = "[scrub_failed]"
@@ -158,10 +158,11 @@ class Scrubber:
         """Compiles the detectors (a tenth of a second); make one and keep it."""
         self._config = config or ScrubberConfig()
         by_form = vendors.detectors()
-        assigned = assignments.detector()
+        assigned, *calls = assignments.detectors()
         everything = (
             *by_form,
             assigned,
+            *calls,
             *spoken.detectors(),
             *sql.detectors(),
             *places.detectors((*by_form, assigned)),

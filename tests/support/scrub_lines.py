@@ -714,6 +714,54 @@ client ip: «198.51.100.{D2}»
 ("«203.0.113.{D2}», 51234)
 via «2a02:26f0:{H4}::{H4}:{H4}»
 host=«172.31.{D2}.{D2}»
+"Cmd": ["redis-server", "--requirepass", "«{A18}»"]
+password: !vault |\n          $ANSIBLE_VAULT;1.1;AES256\n          «66386439653236336462626566653063336164663966303231363934653561363964363833313662\n          6431626536303530376336343832656537303632313433360a626438346336353331386135323934»
+$ANSIBLE_VAULT;1.2;AES256;prod\n«39613261626235363061356232353763326566643938663136366462323763353561653561363364\n3263613061326364393566373538613964336231653634350a613664613434303535643364353762»
+System.Data.SqlClient.SqlException: Login failed. ConnectionString: Server=tcp:shop.database.windows.net,1433;Uid=app;Pwd={«{P12}»};Encrypt=yes;
+sqlplus system/«{A9}»@ORCL
+net use \\\\files\\share /user:ACME\\ann «{P12}»
+db-1:5432:*:app:«{P12}»
+Content-Disposition: form-data; name="password"\n\n«{A12}»\n------WebKitFormBoundary
+login as admin with password «trustno»
+Password for ann: «monkey»
+ann@acme.io / «{P10}»
+# config/database.yml\nstaging:\n  username: shop\n  password: <%= ENV['DB_PASS'] || '«{P10}» ' %>
+ftp_login($conn, 'ann', '«{P10}»');
+tweepy.OAuthHandler("«{A25}", "{A50}»")
+fernet = Fernet(b'«{W43}=»')
+hmac.new(b"«{A20}»", msg, hashlib.sha256)
+jwt.encode(payload, "«{A32}»", algorithm="HS256")
+jwt.sign({ id: 1 }, '«{P20}»', { expiresIn: '1h' });
+cookieSession({ name: 'session', keys: ['«{A32}»'] })
+dataSource.setPassword("«{P10}»");
+config.setJdbcUrl("jdbc:postgresql://db/x"); config.setUsername("a"); config.setPassword("«{A10}»");
+Algorithm.HMAC256("«{A24}»")
+Jwts.builder().signWith(SignatureAlgorithm.HS512, "«{A40}»")
+keyStore.load(in, "«{A9}»".toCharArray());
+buildConfigField "String", "API_KEY", "\\"«{A32}»\\""
+config.omniauth :github, '{H20}', '«{H40}»', scope: 'user'
+-define(PASSWORD, "«{A10}»").
+.bearer_auth("«{A40}»")
+use_password(Some("«{A10}»"))
+#define WIFI_PASSWORD "«{P10}»"
+WiFi.begin("home", "«{P10}»");
+my $dbh = DBI->connect("DBI:mysql:shop", "root", "«{P10}»");
+$Password = ConvertTo-SecureString -String "«{P10}»" -AsPlainText -Force
+gh secret set TOKEN --body «{A40}»
+consul kv put -token=«{G}» a b
+nomad job run -var token=«{G}» x.hcl
+npm config set //r/:_authToken «{G}»
+UPDATE users SET passwd = MD5('«{A10}»') WHERE id=1
+userPassword:: «e1NTSEF9{B40}»
+user default on >«{A16}» ~* +@all
+secrets:\n  db: «{A20}»
+pulumi config set --secret dbPassword «{A14}»
+ann@acme.io:«Summer2024!»
+Wallet seed: «abandon ability able about above absent absorb abstract absurd abuse access accident»
+xprv: «xprv9s21ZrQH143K{A96}»
+https://mainnet.infura.io/v3/«{H32}»
+https://eth-mainnet.g.alchemy.com/v2/«{W32}»
+Tel.: «0221 / 12 34 56»
 """
 
 KEPT_LINES = r"""
@@ -1511,4 +1559,17 @@ branch secret-rotation-2 deleted
 1 LOGIN page loaded
 密码：不能为空
 <name>password</name> <value></value>
+password: (sensitive value)
+$password = $_POST['password'];
+existingSecret: shop-postgresql
+Could not load file or assembly 'Acme.Auth, Version=4.0.0.0, Culture=neutral, PublicKeyToken=b77a5c561934e089'
+WARNING! Using --password via the CLI is insecure. Use --password-stdin.
+spring.datasource.password=@db.password@
+<string name="prompt_password">Password</string>
+"password": "Password",
+"forgotPassword": "Forgot your password?",
+Using generated security password: see below
+chpasswd: (user ann) pam_chauthtok() failed
+systemd[1]: user@1000.service: Main process exited, code=exited, status=1/FAILURE
+checksum/secret: {H64}
 """

@@ -7,18 +7,29 @@ judge the value.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.judging import WRITTEN, is_label, is_namesake, is_secret
+from fixstream.triage.secrets.keys import Trust, judge
 from fixstream.triage.secrets.leads import (
     LEAD,
     MAX_KEPT_LEAD,
     QUOTES,
     Lead,
+    is_part,
     known_lead,
     new_lead,
 )
-from fixstream.triage.secrets.model import ANYWHERE, PLACEHOLDER, UNGATED, Detector, Find
+from fixstream.triage.secrets.model import (
+    ANYWHERE,
+    KEYED,
+    PLACEHOLDER,
+    UNGATED,
+    Detector,
+    Find,
+    compile_bytes,
+)
 
 _BLOCK_SCALAR = re.compile(rb"[|>][+-]?[ \t]*\r?\n[ \t]+")
 _LINE_START = re.compile(
@@ -32,7 +43,8 @@ _HEADER_SCHEME = re.compile(
     rb"(?i)(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|ssws|hmac|key|plain|login)[ \t]+"
 )
 _ANY_SCHEME = re.compile(rb"[A-Za-z][\w-]{1,24}[ \t]+(?:[\w-]{1,40}[:=](?=.))?")
-_STARTS_MARK = re.compile(rb"[\"'`]?" + PLACEHOLDER.pattern)
+_STARTS_MARK = re.compile(rb"[\"'`]?" + PLACEHOLDER.pattern + rb"([\"'][ \t]*->[ \t]*(?=[\"']))?")
+"""A placeholder; in a plan, `"[password]" -> "new"`, the group leads to what takes its place."""
 _MNEMONIC = re.compile(rb"[a-z]{3,8}(?: [a-z]{3,8}){11,23}\b")
 
 
@@ -91,11 +103,13 @@ _WRAPPED = re.compile(
 
 def _judged(text: bytes, begin: int, position: int, lead: Lead) -> Find | None:
     """Judges the value behind the lead at `[begin, position)`; None where it is no secret."""
-    begins_line = _begins_line(text, begin)
+    begins_line = lead.fits is is_part or _begins_line(text, begin)
     start, end, quoted = _value_at(text, position, lead, begins_line)
     if start == end:
         return None
     value = text[start:end]
+    if lead.verdict.kind == "secret" and (phrase := _MNEMONIC.match(text, start)) is not None:
+        return start, phrase.end(), lead.verdict.kind, lead.rank
     if lead.is_markup and value.strip().lower() == lead.name.lower():
         return None  # `<label for="password">Password</label>`
     is_query = lead.is_tight and text[begin - 1 : begin] in _QUERY_MARKS
@@ -105,36 +119,89 @@ def _judged(text: bytes, begin: int, position: int, lead: Lead) -> Find | None:
         return None
     if not quoted and is_namesake(lead.name, lead.separator, value):
         return None
-    phrase = _MNEMONIC.match(text, start)
-    end = max(end, phrase.end()) if phrase else _wrapped_end(text, start, end)
-    return start, end, verdict.kind, lead.rank
+    return start, _wrapped_end(text, start, end), verdict.kind, lead.rank
+
+
+_ITEM = re.compile(rb"\s*(?:,\s*)?([\"'])([^\"'\s]{8,512})\1")
+_MAX_ITEMS = 64
+
+
+def _listed(text: bytes, position: int, lead: Lead) -> Iterator[Find]:
+    """Yields the random values of a list behind a name, `keys: ["x", "y"]`."""
+    for _ in range(_MAX_ITEMS):
+        item = _ITEM.match(text, position)
+        if item is None:
+            return
+        if values.looks_random(item[2], 8):
+            yield item.start(2), item.end(2), lead.verdict.kind, lead.rank
+        position = item.end()
+
+
+def _judged_all(text: bytes, begin: int, position: int, lead: Lead) -> list[Find]:
+    """Judges the value, or the list of values, behind the lead at `[begin, position)`."""
+    if text[position : position + 1] == b"[" and _ITEM.match(text, position + 1):
+        return list(_listed(text, position + 1, lead))
+    find = _judged(text, begin, position, lead)
+    return [] if find is None else [find]
 
 
 def _find(text: bytes) -> list[Find]:
     """Finds all values behind telling names. One loop without calls of its own for the most common."""
     found: list[Find] = []
-    search, position, size = LEAD.match, 0, len(text)
-    while position < size:
-        begin, position = search(ANYWHERE, text, position, size)[0]
-        if begin < 0:
-            break
-        if b"[" in text[position : position + 2] and (mark := _STARTS_MARK.match(text, position)):
-            position = mark.end()
-            continue
+    search, size = LEAD.match, len(text)
+    begin, position = search(ANYWHERE, text, 0, size)[0]
+    while begin >= 0:
         matched = text[begin:position]
+        mark = _STARTS_MARK.match(text, position) if b"[" in text[position : position + 2] else None
+        if mark is not None:
+            position = mark.end()
         lead = known_lead(matched) if len(matched) <= MAX_KEPT_LEAD else new_lead(matched)
-        if lead is None or (lead.fits is not None and not lead.fits(text, begin, position)):
-            continue
-        if lead.quick is not None and (quick := lead.quick.match(text, position)) is not None:
+        if (
+            (mark is not None and mark[1] is None)
+            or lead is None
+            or (lead.fits is not None and not lead.fits(text, begin, position))
+        ):
+            pass
+        elif lead.quick is not None and (quick := lead.quick.match(text, position)) is not None:
             start, end = quick.span(2)
             found.append((start, end, lead.verdict.kind, lead.rank))
             position = quick.end()
-        elif (find := _judged(text, begin, position, lead)) is not None:
-            found.append(find)
-            position = max(position, find[1])
+        elif more := _judged_all(text, begin, position, lead):
+            found += more
+            position = max(position, more[-1][1])
+        begin, position = search(ANYWHERE, text, position, size)[0]
     return found
 
 
-def detector() -> Detector:
-    """Returns the one detector of this module."""
-    return Detector("assignment", UNGATED, _find, leads=True)
+_SETTER = re.compile(rb"(?:set|with|use|put|add|send|enter|fill|bearer|basic)_?[A-Za-z]")
+_MEMBER = re.compile(
+    rb"(?i)(?:db_?|user_?|admin_?|keystore_?)?(?:password|passwd|passphrase|api_?key|secret_?key|access_?key"
+    rb"|private_?key|auth_?token|access_?token|api_?token|token)$"
+)
+_CALL_SIGNS = r"(?i:passw(?:or)?d|passphrase|key|token|secret|auth)\((?:Some\()?\\?[\"']"
+_CALL = compile_bytes(rf"[\w.]*{_CALL_SIGNS}")
+
+
+def _set(text: bytes) -> Iterator[Find]:
+    """Finds what calls set, `setPassword("x")`, or `.password("x")` of a builder."""
+    for begin, end in _CALL.spans(text):
+        owner, dot, name = text[begin:end].partition(b"(")[0].rpartition(b".")
+        is_member = bool(dot) or text[begin - 2 : begin] in (b"->", b"::")
+        is_builder = is_member and not owner.lower().endswith(b"request") and _MEMBER.match(name)
+        if not is_builder and _SETTER.match(name) is None:
+            continue
+        quote = end - (2 if text[end - 2 : end - 1] == b"\\" else 1)
+        start, stop, quoted = values.read(text, quote, whole_line=False, percent=False)
+        verdict = judge(name[-120:].decode("latin-1"))
+        value = text[start:stop]
+        is_telling = quoted and verdict.trust is not Trust.NONE and not is_label(name, value)
+        if is_telling and is_secret(verdict, value, WRITTEN[True, True, False]):
+            yield start, stop, verdict.kind, KEYED
+
+
+def detectors() -> tuple[Detector, Detector]:
+    """Returns the detectors of this module; the first may look into what is encoded."""
+    return (
+        Detector("assignment", UNGATED, _find, leads=True),
+        Detector("setter", _CALL_SIGNS, _set),
+    )

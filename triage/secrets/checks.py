@@ -23,7 +23,7 @@ _IBAN_LENGTHS = {
 _FILE_ENDINGS = frozenset(
     b"png jpg jpeg gif svg webp ico js mjs ts jsx tsx css scss py rb go rs java kt php c h cc cpp "
     b"hpp cs dll exe so html htm json xml yml yaml toml md txt log zip gz tgz jar war whl lock map "
-    b"local internal localdomain".split()
+    b"local internal localdomain service socket slice scope timer mount".split()
 )
 
 

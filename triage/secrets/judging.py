@@ -40,6 +40,10 @@ _CODE = re.compile(rb"\d{4,8}|\d{3}[ -]\d{3}")
 _PIN = re.compile(rb"\d{4,8}")
 _ALNUM = re.compile(rb"[^\W_]|[\x80-\xff]")
 _CREDENTIAL = re.compile(rb"[\w.~+/-]{8,4096}={0,2}$")
+_ABOUT_SECRETS = re.compile(
+    rb"(?i)\b(?:pass(?:words?|wd|phrase|code)|passwort|contrase\xc3\xb1a|tokens?|secrets?|keys?|credentials?|log(?:in| in)|sign in|codes?)\b"
+)
+"""What a label or a message in quotes says, `"Forgot your password?"`."""
 _WORD_PASSWORDS = frozenset((b"secret", b"private", b"public", b"default"))
 """Words that a message says about a password, and that are one where a password is assigned."""
 _SPEAKABLE = frozenset({"password", "card", "pin", "private_key", "one_time_code"})
@@ -97,8 +101,11 @@ def _is_login(kind: str, value: bytes, written: Written) -> bool:
 
 def is_label(name: bytes, value: bytes) -> bool:
     """Tells a translation, `label.password=Password`, from a password."""
-    last = name.rpartition(b".")[2]
-    return len(last) < len(name) and last.islower() and value == last.title()
+    if not value[:1].isupper():
+        return False
+    return (value.istitle() and name.lower().endswith(value.lower())) or (
+        b" " in value and _ABOUT_SECRETS.search(value) is not None
+    )
 
 
 def is_namesake(name: bytes, separator: bytes, value: bytes) -> bool:

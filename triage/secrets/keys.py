@@ -113,7 +113,17 @@ def _apart(name: str, words: list[str]) -> Verdict | None:
     return _PAIRS.get(" ".join(words[-2:]))
 
 
-_PAIRS = {"secret id": Verdict(Trust.OWNED, "secret"), "public key": _NOT}
+_PAIRS = {
+    "secret id": Verdict(Trust.OWNED, "secret"),
+    "public key": _NOT,
+    "key token": _NOT,
+    "existing secret": _NOT,
+    "pull secret": _NOT,
+    "pull secrets": _NOT,
+    "tls secret": _NOT,
+}
+"""Names whose last two words say more than the last: `secret_id` of Vault, `PublicKeyToken` of an assembly,
+`existingSecret` of a chart."""
 
 
 @lru_cache(maxsize=4096)
@@ -128,6 +138,8 @@ def judge(name: str) -> Verdict:
     while words and (words[-1].isdigit() or words[-1] in _MODIFIERS or words[-1] in _ABOUT):
         if (found := _joined(words)) is not None and not is_about:
             return found
+        if words[-1] in ("id", "ids"):
+            return _NOT
         is_about = is_about or words[-1] in _ABOUT
         words.pop()
     return _by_words(words, is_about=is_about) if words else _NOT
@@ -143,8 +155,7 @@ def _by_words(words: list[str], *, is_about: bool) -> Verdict:
     kind = _WEAK.get(words[-1]) or ("secret" if words[0] in _WEAK_FIRST else None)
     if kind is None or is_about:
         return _NOT
-    is_owned = len(words) > 1 and (kind == "token" or (kind == "key" and _is_owned_key(words)))
-    is_owned = is_owned or words[-1] in ("csrf", "xsrf")
+    is_owned = kind == "token" or (len(words) > 1 and kind == "key" and _is_owned_key(words))
     return Verdict(Trust.OWNED if is_owned else Trust.WEAK, kind)
 
 

@@ -30,15 +30,25 @@ def _as_bytes(word: str) -> str:
 
 _WORDS += "|" + "|".join(_as_bytes(word) for words in FOREIGN for word in words)
 _NAME = rf"[\w.$-]*(?i:{_WORDS})[\w.$-]*"
+_WRAPPERS = (
+    r"(?i:(?:md5|sha[12]?|sha256|password|some|str|string|bytes|secretstr|atob|b64decode|base64\.b64decode"
+    r"|buffer\.from|encrypt|crypt)\([ \t]*|convertto-securestring(?:[ \t]+-string)?[ \t]+)"
+)
+"""Calls around a value that is written out in quotes."""
 _CLOSE = r"(?:\\*[\"'`\]]{1,2}|%22|&quot;)?"
 _SEPARATORS = "|".join(
     (
         r"[ \t]*,[ \t\n]*\\*[\"']?(?:Parameter)?[vV]alue\\*[\"']?[ \t]*[:=][ \t]*",  # `"name": "X", "value": `
         r"[ \t]*\n[ \t]*(?:value|Value):[ \t]+",  # `- name: X` over `value: `
+        r"(?:\r?\nContent-[\w-]+:[^\r\n]*)?(?:\r?\n\r?\n|(?:\\r)?\\n(?:\\r)?\\n)",  # A part of a form.
         r"[ \t]+(?:[\w:.-]+=\"[^\"<>]*\"[ \t]+)*?value=",  # `name="x" type="y" value=`
         r"[ \t]*:[ \t]*[A-Za-z][\w.]*(?:\[\w+\])?\??[ \t]+=[ \t]*",  # typed: `name: str = `
         r"[ \t]*:[ \t]*(?:str|string|String|bytes|any|Any|SecretStr|text)\??=",
-        r"[ \t]*(?:===?|!==?|:=|=>|->|\?\?=|\|\|=|=|:)[ \t]*(?:string\(\d+\)[ \t]+)?",
+        r"[ \t]*(?:=|=>|:)[ \t]*string\(\d+\)[ \t]+",  # As PHP dumps it.
+        rf"[ \t]*(?:=|=>|:=|:)[ \t]*{_WRAPPERS}[ \t]*",  # `passwd = MD5('`
+        r"::[ \t]+",  # As LDIF marks base64.
+        r"[ \t]*(?:===?|!==?|:=|=>|->|\?\?=|\|\|=|=|:)[ \t]*",
+        r"\)?[ \t]*(?:\|\||\?\?|\bor)[ \t]+",  # What is taken where the setting is missing.
         r"[ \t]*\xef\xbc[\x9a\x9d][ \t]*",  # A wide colon or `=`, as Chinese and Japanese write it.
         r"(?:%3[DdAa]|%253[Dd]|\\u003[dD]|=3D)(?:%20|\+)*(?:%22)?",
         r"[ \t]*\{\s*(?:(?:type|description|sensitive)[ \t]*=[^\n]*\n\s*){0,4}default[ \t]*=[ \t]*",
@@ -54,8 +64,11 @@ QUOTES = (b'"', b"'", b"`", b"\\")
 _WIDE = (b"\xef\xbc\x9a", b"\xef\xbc\x9d")
 _PLAIN = (b"=", b":", b":=", b"=>")
 _BLANK_BEFORE = (b"", b" ", b"\t", b"\n")
+_PART = re.compile(rb"(?i)form-data; name=\\?[\"']?$")
 _TAG_START = re.compile(rb"<[\w:-]*$")
-_CALL = re.compile(rb"[\w\]]\([ \t]*[bru]?\\*[\"'`]$")
+_CALL = re.compile(
+    rb"(?:[\w\]]\([ \t]*|\b(?:buildConfigField|resValue)[ (]+[\"']\w+[\"'],[ \t]*)[bru]?\\*[\"'`]$"
+)
 _INDEXED = re.compile(rb"(?:^|[?&\s\"'(,;])\w{1,24}(?:\[\w{0,24}\])?\[$")
 _ARN = re.compile(rb"\barn:[\w:/-]*$")
 _QUICK = re.compile(
@@ -117,7 +130,13 @@ def _is_argument(text: bytes, start: int, position: int) -> bool:
 
 def _is_tuple(text: bytes, start: int, position: int) -> bool:
     """Tells whether name and value are a tuple of Erlang, `{password, "x"}`."""
-    return text[position : position + 1] in QUOTES and text[start - 1 : start] == b"{"
+    is_quoted = text[position : position + 1] in QUOTES
+    return is_quoted and (text[start - 1 : start] == b"{" or text[start - 7 : start] == b"define(")
+
+
+def is_part(text: bytes, start: int, _: int) -> bool:
+    """Tells whether the name is that of a part of a form, over its value."""
+    return _PART.search(text, max(0, start - 48), start) is not None
 
 
 def _is_in_tag(text: bytes, start: int, _: int) -> bool:
@@ -149,6 +168,8 @@ def _is_no_path(text: bytes, start: int, position: int) -> bool:
     """Tells `key: x` from `/etc/ssl/server.key: Permission denied` and from a part of an ARN."""
     before = text[start - 1 : start]
     if before == b"/":
+        if text[start - 3 : start] == b"://":
+            return False  # A user of that name; what follows is judged with the URL.
         return text[position - 1 : position] != b" "
     return before != b":" or _ARN.search(text, max(0, start - 128), start) is None
 
@@ -158,6 +179,10 @@ def _fits(closed: bytes, separator: bytes, *, is_markup: bool) -> Fits | None:
     bare = separator.strip()
     if closed[:1] == b"]":
         return {b"=": _is_parameter, b"=>": _is_dumped}.get(bare, _is_no_mark)
+    if separator.endswith((b"\n", b"\\n")):
+        return is_part
+    if bare.endswith(b"(") or b"ConvertTo" in bare:
+        return _is_before_quote
     if bare in (b",", b"),"):
         return _is_argument if closed else _is_tuple
     if is_markup and not closed:
@@ -169,6 +194,9 @@ def _fits(closed: bytes, separator: bytes, *, is_markup: bool) -> Fits | None:
 _FITS_EITHER: dict[bytes, Fits] = {
     b"&gt;": _is_escaped_tag,
     **dict.fromkeys(_WIDE, _is_before_ascii),
+    **dict.fromkeys(
+        (b"||", b"??", b"or", b")||", b")??", b")or", b") ||", b") ??", b") or"), _is_before_quote
+    ),
 }
 _FITS_CLOSED: dict[bytes, Fits] = {**_FITS_EITHER, b"->": _is_before_quote}
 _FITS_OPEN: dict[bytes, Fits] = {**_FITS_EITHER, b"->": _never, b":": _is_no_path}

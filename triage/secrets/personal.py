@@ -115,7 +115,7 @@ def _v6_finder(keep_private: bool) -> Detector:
 
 
 _PHONE_WORD = (
-    r"(?i:\b(?:[\w]*phone|tel|tele?fone?|telefono|t\xc3\xa9l\xc3\xa9phone|handy|celular|mobil|mobile|cell|fax|sms|whatsapp|msisdn)(?:[ _]?(?:number|num|no\.?))?\b"
+    r"(?i:\b(?:[\w]*phone|tel|tele?fone?|telefono|t\xc3\xa9l\xc3\xa9phone|handy|celular|mobil|mobile|cell|fax|sms|whatsapp|msisdn)(?:[ _]?(?:number|num|no\.?))?\b\.?"
     r"\\?[\"']?[ \t]*[:=#]?[ \t]*\\?[\"']?)"
 )
 

@@ -179,7 +179,8 @@ def _long_headers(text: bytes) -> Iterator[Find]:
 
 
 _PGPASS_LINE = compile_bytes(
-    r"(?m)^(?:localhost|\*|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+):(?:\d{4,5}|\*):[\w*.-]+:[\w*.@-]+:[^\s:]+$"
+    r"(?m)^(?:(?:localhost|\*|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+):(?:\d{4,5}|\*):[\w*.-]+"
+    r"|[A-Za-z0-9-]+:(?:\d{4,5}:\*|[56]43[2-9]:[A-Za-z_][\w-]*)):[\w*.@-]+:[^\s:]+$"
 )
 _SOURCE_FILE = re.compile(
     rb"\.(?:py|js|ts|c|cc|cpp|h|hpp|go|rs|java|kt|rb|php|cs|scala|swift|m|pl|sh):"
@@ -221,9 +222,9 @@ def _encoded(strong: tuple[Detector, ...]) -> Detector:
 
 _TEXT_BYTES = bytes(range(32, 127)) + b"\r\n\t"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
-_QUOTED_ARG = r"[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
+_QUOTED_ARG = r"(?:\$[\w>-]+,[ \t]*)?[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
 _CALLS = (
-    r"(?i:login|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
+    r"(?i:\w*login|oauth\w*|wifi\.begin|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
     r"passwordauthentication|usernamepassword\w*|networkcredential|\w*credentials?)"
 )
 
@@ -249,7 +250,10 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             gate=r"\bAC[0-9a-f]",
         ),
         after_prefix(
-            "password", r"\bjdbc:oracle:\w+:[^/\s@]+/", r"[^@\s\"']+", gate="jdbc:oracle:"
+            "password",
+            r"\bjdbc:oracle:\w+:[^/\s@]+/|\b(?:sqlplus|sqlldr|expdp|impdp|rman)[ \t]+(?:-\w+[ \t]+)*[\w$#]+/\"?",
+            r"[^@\s\"'/]+",
+            gate="jdbc:oracle:|sqlplus|sqlldr|[mx]pdp|rman ",
         ),
         after_prefix(
             "password",
@@ -284,10 +288,32 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         _piped(),
         after_prefix(
             "password",
-            rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect"
+            rf"(?i:\b(?:mysqli?_p?connect|new[ \t]+mysqli|new[ \t]+pdo|pymysql\.connect|mysqldb\.connect|dbi->connect"
             rf"|drivermanager\.getconnection|directoryentry)[ \t]*\([ \t]*){_QUOTED_ARG}{_QUOTED_ARG}[\"']",
             quoted,
-            gate=r"(?i:mysql|new[ \t]+pdo|getconnection|directoryentry)",
+            gate=r"(?i:mysql|new[ \t]+pdo|getconnection|directoryentry|dbi->)",
+        ),
+        after_prefix(
+            "password",
+            rf"\b(?:omniauth|provider)[ \t]+:\w+,[ \t]*{_QUOTED_ARG}[\"']",
+            quoted,
+            gate=r"omniauth|provider[ \t]+:",
+        ),
+        _to_chars(),
+        after_prefix(
+            "secret_key",
+            r"(?i:\b(?:fernet|hmac\.new|algorithm\.hmac\d{3}|secretkeyspec|cryptr)[ \t]*\([ \t]*b?[\"']"
+            r"|\bjwt\.(?:encode|decode|sign|verify)[ \t]*\([^\"'\n]*(?:[\"'][\w ]*[\"'][^\"'\n]*){0,4},[ \t]*b?[\"']"
+            r"|\bsignwith\([\w.]+,[ \t]*[\"']|\b(?:createhmac|hash_hmac|aes\.(?:en|de)crypt)[ \t]*\([^\n()]{1,60},[ \t]*[\"'])",
+            r"[^\"'\n]{8,}",
+            gate=r"(?i:fernet|hmac|secretkeyspec|cryptr|jwt\.|signwith|aes\.)",
+            rank=LOOSE,
+        ),
+        after_prefix(
+            "api_key",
+            r"\b(?:infura\.io/v3|alchemy(?:api)?\.(?:com|io)/v2|quiknode\.pro)/",
+            r"[\w-]{30,}",
+            gate=r"infura|alchemy|quiknode",
         ),
         Detector("scheme", _SCHEMED, _scheme_tokens),
         Detector("cookie", r"(?i:cookie)", _cookies),
@@ -295,6 +321,12 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         Detector("pgpass", r":(?:\d{4}|\*):", _pgpass, NUMBERS),
         Detector("aws_secret", _LONG_RUN, _aws_secrets, RUNS),
         _encoded(strong),
+        after_prefix(
+            "ansible_vault",
+            r"\$ANSIBLE_VAULT;[\w.;-]+(?:\s|\\[rn])+",
+            r"(?:[0-9a-f]{32,}(?:\s|\\[rn])*)+",
+            gate=r"\$ANSIBLE_VAULT",
+        ),
     )
 
 
@@ -344,6 +376,19 @@ def _piped() -> Detector:
                 yield start, piped.end(), "password", KEYED
 
     return Detector("password", r"sudo[ \t]+-S|--(?:password-)?stdin|chpasswd", find)
+
+
+def _to_chars() -> Detector:
+    """Makes the detector for passwords of Java, which are written as arrays: `"x".toCharArray()`."""
+    whole = compile_bytes(r"\"[^\"\n\\]+\"\.toCharArray\(\)")
+
+    def find(text: bytes) -> Iterator[Find]:
+        for start, end in whole.spans(text):
+            value = text[start + 1 : end - len(b'".toCharArray()')]
+            if not values.is_stand_in(value):
+                yield start + 1, start + 1 + len(value), "password", LOOSE
+
+    return Detector("chars", r"\.toCharArray", find)
 
 
 def _go_dsn() -> Detector:

@@ -37,14 +37,21 @@ def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
             if is_listed and (not quoted or b" " in text[start:end]):
                 continue  # Another argument of a call that declares the option.
             value = text[start:end].rstrip(b".,:;?") if not quoted else text[start:end]
-            if values.is_stand_in(value) or values.is_prose(value) or value.startswith(b"-"):
+            if (
+                values.is_stand_in(value)
+                or values.is_prose(value)
+                or value.startswith((b"-", b"/"))
+            ):
                 continue
+            if quoted and _SIGNIFICANT.search(value) is None:
+                continue  # What stands between two other values.
             if sure or quoted or values.looks_random(value, 6) or is_jumbled(value):
                 yield (start, start + len(value), "password", rank)
 
     return Detector("password", gate, find)
 
 
+_SIGNIFICANT = re.compile(rb"[^\s,;:+&|]")
 _SPOKEN = r"(?i:passw(?:or)?d|passphrase|pwd|passcode)"
 _TELLING = (
     r"(?i:(?:\b|_)(?:passw(?:or)?d|secret|token|api[ _-]?key|access[ _-]?key|secret[ _-]?key|private[ _-]?key|"
@@ -80,8 +87,11 @@ def _find_near(text: bytes) -> Iterator[Find]:
         if whole is None:
             continue
         value = whole[0].rstrip(b".")
+        before = text[begin - 1 : begin]
         if text[begin : begin + 1] == b"_" and _is_no_secret(text, begin):
             continue
+        if before == b"/" and text[begin : whole.start()].endswith(b": "):
+            continue  # Of a map of digests, `checksum/secret: x`.
         if text[begin : begin + 4].lower() in _BARE_KEY and (
             len(value) < 20
             or values.is_digest(value)
@@ -95,6 +105,44 @@ def _find_near(text: bytes) -> Iterator[Find]:
         )
         if (is_id or values.looks_random(value)) and PLACEHOLDER.match(value) is None:
             yield (whole.start(), whole.start() + len(value), "secret", VAGUE)
+
+
+def _paired() -> Detector:
+    """Makes the detector for a user with a password, `creds: ann/Tr0ub4dor` and `ann@x.org:Tr0ub4dor`."""
+    prefix = compile_bytes(
+        r"(?:(?i:\b(?:creds?|credentials|login|logged in (?:as|with)))[ \t:='\"(]{1,3}[\w.@+\[\]-]{2,64}"
+        r"|[\w.+-]@[\w-]+(?:\.[\w-]+)+|\[email(?:_\d+)?\])(?: ?[:/|] ?)"
+    )
+    value = re.compile(rb"[^\s\"'`,;/:.()<>\[\]{}\x1f]{8,64}(?=[\s\"',;)]|$)")
+
+    def find(text: bytes) -> Iterator[Find]:
+        for _, start in prefix.spans(text):
+            word = value.match(text, start)
+            if word is not None and _IS_TYPED.match(word[0]):
+                yield start, word.end(), "password", LOOSE
+
+    return Detector(
+        "paired", r"@|\[email|[Cc]red(?:s|entials)?[ :=]|[Ll]og(?:in|ged in)[ :=]", find
+    )
+
+
+_IS_TYPED = re.compile(rb"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=\D*\d)")
+"""Small and capital letters and digits, as rules for passwords ask for."""
+
+
+def _prompted() -> Detector:
+    """Makes the detector for what was typed at a prompt, `Password for ann: monkey`, to the line's end."""
+    prefix = compile_bytes(rf"(?i:\b{_SPOKEN}[ \t]+for[ \t]+(?:user[ \t]+)?)[^\s]+?:[ \t]+")
+    typed = re.compile(rb"([^\s\"'<>()\[\]{}]*[\w!?$%&#*@])[ \t]*(?:\r?\n|$)")
+
+    def find(text: bytes) -> Iterator[Find]:
+        for _, start in prefix.spans(text):
+            value = typed.match(text, start)
+            if value is None or values.is_stand_in(value[1]) or values.is_prose(value[1]):
+                continue
+            yield start, value.end(1), "password", LOOSE
+
+    return Detector("prompted", rf"{_SPOKEN}[ \t]for[ \t]", find)
 
 
 def _announced() -> Detector:
@@ -116,7 +164,7 @@ def _announced() -> Detector:
 def _declared() -> Detector:
     """Makes the detector for lines of a name and a value, as in `ENV DB_PASSWORD x` and properties."""
     line = compile_bytes(
-        rf"(?m)^[ \t]*(?:(?:ENV|setenv|setx|export|set)[ \t]+)?[\w.-]*{_DECLARABLE}[\w.-]*[ \t]+[^\s]+[ \t]*\r?$"
+        rf"(?m)^[ \t]*(?:(?:ENV|setenv|(?i:setx)|export|set|#[ \t]*define)[ \t]+)?[\w.-]*{_DECLARABLE}[\w.-]*[ \t]+[^\s]+[ \t]*\r?$"
     )
 
     def find(text: bytes) -> Iterator[Find]:
@@ -137,6 +185,35 @@ def _declared() -> Detector:
 
 _DECLARABLE = r"(?i:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|bindpw|rootpw)"
 _IS_MIXED = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])(?=\D*\d)[^\[\]()<>=:]{6,}$")
+
+
+def _mapped() -> Detector:
+    """Makes the detector for maps under a name for secrets, `secrets:` over lines of `name: value`."""
+    head = compile_bytes(
+        r"(?m)^[ \t]*[\"']?(?:secrets|passwords|stringData|credentials|tokens|api_?[kK]eys|data)[\"']?[ \t]*:[ \t]*\{?[ \t]*\r?\n"
+    )
+    line = re.compile(
+        rb"[ \t]+[\"']?[\w./-]+[\"']?[ \t]*:[ \t]*[\"']?([^\s\"',]{8,4096})[\"']?,?[ \t]*(?:\r?\n|$)"
+    )
+
+    def find(text: bytes) -> Iterator[Find]:
+        is_secret = _KIND.search(text) is not None
+        for begin, start in head.spans(text):
+            is_data = b"data" in text[begin:start]
+            if is_data and not is_secret:
+                continue
+            position = start
+            while (entry := line.match(text, position)) is not None:
+                position, value = entry.end(), entry[1]
+                if values.looks_random(value, 8) or (is_data and _BASE64.match(value)):
+                    yield entry.start(1), entry.end(1), "secret", LOOSE
+
+    return Detector("mapped", _MAPPED_SIGNS, find)
+
+
+_KIND = re.compile(rb"kind[\"']?:[ \t]*[\"']?Secret\b")
+_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
+_MAPPED_SIGNS = r"secrets[\"']?[ \t]*:|passwords[\"']?[ \t]*:|stringData|credentials[\"']?[ \t]*:|tokens[\"']?[ \t]*:|[kK]eys[\"']?[ \t]*:|[ \t\"']Secret"
 
 
 def _mail_login() -> Detector:
@@ -168,9 +245,11 @@ _GAP = r"(?:[ \t]+|[\"'],[ \t]*)"
 _OPTION = (
     r"[ \t]-u[ =]?[^\s]+[ \t]+-p[ =]?|\bredis-cli\b[^\n|;]*[ \t]-a[ \t]+"
     r"|\bssh-keygen\b[^\n|;]*[ \t]-N[ \t]+"
-    r"|\bopenssl\b[^\n|;]*[ \t]-[kK][ \t]+|\bvault[ \t]+login[ \t]+|\bnet[ \t]+use[ \t]+(?:[A-Za-z]:[ \t]+)?\\\\[^\s]+[ \t]+"
+    r"|\bopenssl\b[^\n|;]*[ \t]-[kK][ \t]+|\bvault[ \t]+login[ \t]+|\bnet[ \t]+use[ \t]+(?:[A-Za-z]:[ \t]+)?\\\\[^\s]+[ \t]+(?:/user:[^\s]+[ \t]+)?"
     r"|\b(?:sqlcmd|bcp|osql|isql|(?:un)?zip)\b[^\n|;]*[ \t]-P[ \t]*|\b7z[ar]?\b[^\n|;]*[ \t]-p|\blftp\b[^\n|;]*[ \t]-u[ \t]+[^\s,]+,"
     r"|\bcrypto[ \t]+isakmp[ \t]+key[ \t]+(?:\d[ \t]+)?|\bwpa-psk[ \t]+(?:ascii|hex)[ \t]+\d[ \t]+"
+    r"|\bgh[ \t]+secret[ \t]+set\b[^\n|;]*[ \t](?:--body|-b)[ \t=]+|\bpulumi[ \t]+config[ \t]+set\b[^\n|;]*[ \t]--secret[ \t]+[\w:.-]+[ \t]+"
+    r"|:_(?:authToken|password|auth)[ \t]+|\buser[ \t]+\w+[ \t]+on >"
     r"|:[ \t]+PSK[ \t]+|\bUSER[ \t]+[^\s]+\r?\n[^\n]{0,60}\bPASS[ \t]+|\b[A-Za-z]{1,2}\d{1,5}[ ]LOGIN[ ][^\s]+[ ]"
     r"|\bldap(?:search|modify|add|delete|whoami|passwd)\b[^\n|;]*[ \t]-w[ \t]*|\bsnmp-server community[ \t]+"
 )
@@ -189,7 +268,7 @@ def detectors() -> tuple[Detector, ...]:
         ),
         _spaced(
             _OPTION,
-            " -[pP]|redis-cli|lftp|ssh-keygen|openssl|vault|net use|ldap|snmp-server| isakmp|wpa-psk| PSK|PASS |LOGIN",
+            " -[pP]|redis-cli|lftp|ssh-keygen|openssl|vault|net use|ldap|snmp-server| isakmp|wpa-psk|gh secret|pulumi|:_auth|:_pass| on >| PSK|PASS |LOGIN",
             rank=KEYED,
             sure=True,
         ),
@@ -200,7 +279,7 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(
-            rf"(?i:\b(?:(?:user|username|account)[ \t]+[^\s/]+[ \t]+|login[ \t]+[^\s]+\s+){word}[ \t]+)",
+            rf"(?i:\b(?:(?:user|username|account)[ \t]+[^\s/]+[ \t]+|log(?:in|ged in)[ \t]+(?:as[ \t]+)?[^\s]+\s+)(?:(?:and|with|using)[ \t]+)?{word}[ \t]+)",
             _SPOKEN_SIGNS,
             rank=KEYED,
             sure=True,
@@ -224,6 +303,9 @@ def detectors() -> tuple[Detector, ...]:
             rank=LOOSE,
             sure=False,
         ),
+        _paired(),
+        _mapped(),
+        _prompted(),
         _spaced(
             rf"(?:^|[\s\"'`,\[])--?[\w-]*(?:token|secret|key){_GAP}",
             r"-(?:token|secret|key)",
@@ -237,12 +319,17 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(
-            r"(?i:\b(?:requirepass|masterauth|sshpass[ \t]+-p|rootpw(?:[ \t]+--\w+)*)[ \t]*)",
+            rf"(?i:\b(?:requirepass|masterauth|sshpass[ \t]+-p|rootpw(?:[ \t]+--\w+)*)(?:{_GAP}|\b|))",
             r"(?i:requirepass|masterauth|sshpass|rootpw)",
             rank=KEYED,
             sure=True,
         ),
-        _spaced(r"\bmysql\w*[^\n|;]*[ \t\"']-p", r"mysql", rank=LOOSE, sure=False),
+        _spaced(
+            r"\b(?:mysql|mariadb)\w*[ \t\"'][^\n|;]*[ \t\"']-p",
+            r"mysql|mariadb",
+            rank=LOOSE,
+            sure=True,
+        ),
         after_prefix(
             "password",
             r"(?i:\bnet[ \t]+user[ \t]+[^\s/]+[ \t]+)",

@@ -16,10 +16,11 @@ from fixstream.triage.secrets.wordlike import is_made_of_words
 PLACEHOLDER_WHOLE = re.compile(rb"^" + PLACEHOLDER.pattern + rb"$")
 _ESCAPED_QUOTE = re.compile(rb"(\\+)([\"'])")
 _OPENING = re.compile(rb"(?:[bBrRuUfFNn@L$]{1,2}(?=[\"'`])|<!\[CDATA\[)")
-_OPENS = frozenset(bytes((byte,)) for byte in b"bBrRuUfFNn@L$<[\\")
+_OPENS = frozenset(bytes((byte,)) for byte in b"bBrRuUfFNn@L$<[{\\")
 """What a prefix of a literal, a placeholder or an escaped quote begins with; most values do not."""
 _BARE = re.compile(rb"[^\s\"'`,;&<>(){}\[\]|\\]+")
 _BARE_LINE = re.compile(rb"[^\s\"'`]+")
+_BRACED = re.compile(rb"\{((?:[^{}\s\"]|\}\}){1,256})\}(?=;|$)")
 _PERCENT = re.compile(
     rb"(?:[^\s\"'`,;&<>(){}\[\]|\\%]|%(?!26|22|27|2526|7[Dd]|5[Dd]|2[Cc]|3[Bb]|0[AaDd]|20))+"
 )
@@ -34,15 +35,15 @@ _NOTHING = re.compile(
     rb"|plain|md5|sha\d*|bcrypt|scram-sha-\d+|peer|trust|eof|enabled|disabled|private|public)$"
 )
 _STAND_IN = re.compile(
-    rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\$\d{1,2}|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]?"
-    rb"|:\w+|\?|@\w+|#\{.*|(?i:your[_-][a-z_-]+)"
+    rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\([a-z]+\)?|!(?:Ref|Sub|GetAtt|ImportValue|Join|Select|FindInMap|If|Base64|Split|vault|secret|reference|env_var|include)|\$\d{1,2}|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]?"
+    rb"|:\w+|\?|@\w+|@[\w.-]+@|#\{.*|(?i:your[_-][a-z_-]+)"
     rb"|(?:[A-Z]{2,8}_)?(?:PASS|PASSWORD|PASSWD|PWD|TOKEN|SECRET|KEY)"  # as usages of tools show them
     rb"|arn:aws[\w-]*:[\w:/*.-]+)$",
     re.DOTALL,
 )
 _EXPRESSION = re.compile(
-    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+(?:[(\[].*)?|[A-Za-z_]\w*[(\[].*|process\.env\b.*|os\.(?:environ|getenv)\b.*"
-    rb"|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
+    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+(?:[(\[].*)?|\$?[A-Za-z_]\w*[(\[].*|process\.env\b.*|os\.(?:environ|getenv)\b.*"
+    rb"|(?:ConvertTo|ConvertFrom|Get|New|Read|Import|Invoke)-[A-Z]\w+|<%=?.*|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
     re.DOTALL,
 )
 _KNOWN_FORM = re.compile(
@@ -88,6 +89,8 @@ def read(text: bytes, position: int, *, whole_line: bool, percent: bool) -> Valu
     if first in _OPENS:
         if first == b"[" and PLACEHOLDER.match(text, position):
             return position, position, False
+        if first == b"{" and (braced := _BRACED.match(text, position)) is not None:
+            return braced.start(1), braced.end(1), False  # As ODBC quotes a value.
         if (opening := _OPENING.match(text, position)) is not None:
             position = opening.end()
             if opening[0].startswith(b"<!"):

@@ -213,6 +213,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("prefect_key", r"pn[ub]_", r"\bpn[ub]_[A-Za-z0-9]{36}"),
     ("okta_token", r"SSWS", r"\bSSWS [\w-]{20,}"),
     ("salesforce_token", r"00D[A-Za-z0-9]{3}", r"\b00D[A-Za-z0-9]{12,15}![\w.]{60,}"),
+    ("wallet_key", r"\b[xyztv]prv\w", r"\b[xyztv]prv[A-Za-z0-9]{90,}"),
     # Standard forms
     ("jwt", r"eyJ[\w-]", r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}"),
     ("aspnet_ticket", r"CfDJ8", r"\bCfDJ8[\w-]{40,}"),
