@@ -20,7 +20,7 @@ from fixstream.schemas.records import ErrorEvent
 from fixstream.triage.gates import byte_options
 from fixstream.triage.normalise import normalise
 from fixstream.triage.trace import Frame, ParsedException, ParsedTrace
-from fixstream.triage.traces.crash_kind import TELLING, crash_kind, may_be_crash
+from fixstream.triage.traces.crash_kind import TELLING, crash_line, may_be_crash
 from fixstream.triage.wording import plain_wording
 
 FINGERPRINT_VERSION = "v1"
@@ -195,6 +195,13 @@ def _telling_lines(message: str, stack: str | None) -> list[str]:
     return [normalise(line) for line in (first, *lines)]
 
 
+def _crash_lines(message: str, line: str) -> list[str]:
+    """Returns what counts of a crash without a stack: what the message says, and the line that names it."""
+    first = message[:MAX_WEAK_CHARS].strip().partition("\n")[0]
+    is_told = _LOG_LINE.match(first) is not None or (line != "" and line in first)
+    return [normalise(told) for told in ("" if is_told else first, line) if told]
+
+
 def _key(event: ErrorEvent, trace: ParsedTrace | None) -> _Key:
     root = _root(trace) if trace is not None else None
     if trace is not None and root is not None:
@@ -202,11 +209,14 @@ def _key(event: ErrorEvent, trace: ParsedTrace | None) -> _Key:
             return _Key(_crash_key(root))
         return _trace_key(root, _kind(trace, root, event))
     text = event.stack_trace or event.message
-    kind = crash_kind(text) if may_be_crash(text) else None
-    if kind is not None and kind.startswith(TELLING):
+    crash = crash_line(text) if may_be_crash(text) else None
+    if crash is None:
+        kind = event.error_type or ""
+        return _Key(["message", kind], tuple(_telling_lines(event.message, event.stack_trace)))
+    kind, line = crash
+    if kind.startswith(TELLING):
         return _Key(["crash", kind])
-    kind = kind or event.error_type or ""
-    return _Key(["message", kind], tuple(_telling_lines(event.message, event.stack_trace)))
+    return _Key(["message", kind], tuple(_crash_lines(event.message, line)))
 
 
 def _hashed(parts: Iterable[str]) -> str:

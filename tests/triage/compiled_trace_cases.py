@@ -271,7 +271,7 @@ Thread 0 crashed:
 0 0x000000010 Cart.total() + 44 in Shop at /src/Shop/Cart.swift:9:20
 1 0x000000011 main + 12 in Shop at /src/Shop/main.swift:3:1
 """,
-        ("fatal Unexpectedly found nil while unwrapping an Optional value",),
+        ("fatal Unexpectedly found nil while unwrapping an Optional value in Cart.swift",),
         "Cart.total",
     ),
     TraceCase(

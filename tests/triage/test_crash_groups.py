@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import pytest
 from fixstream.triage.fingerprint import fingerprint
 from fixstream.triage.trace import parse_trace
 from fixstream.triage.traces.crash_kind import crash_kind
+from fixstream.triage.traces.mangled import readable
 from fixstream.triage.traces.native_names import plain_name
+from support.beside import load_beside
 from support.events import make_event
 
+CASES = load_beside(__file__, "crash_cases").CASES
 DATA = Path(__file__).parents[3] / "shared/data/crash_grouping.jsonl.gz"
 ASAN = """==12==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602000000010 at pc 0x0000004f1b2c
 READ of size 8 at 0x602000000010 thread T0
@@ -54,6 +58,10 @@ SWIFT = """==9==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000 
 
 def of(text: str) -> str:
     return fingerprint(make_event("it crashed", stack_trace=text), parse_trace(text))
+
+
+def of_message(text: str) -> str:
+    return fingerprint(make_event(text), parse_trace(text))
 
 
 def functions(text: str) -> list[str]:
@@ -108,6 +116,28 @@ def test_builds_and_runs_do_not_count(text: str, old: str, new: str) -> None:
     assert of(text.replace(old, new)) == of(text)
 
 
+def _numbered_again(text: str) -> str:
+    """Numbers the first stack anew, so that a frame may be put on top of it."""
+    stack = re.search(r"(?:^ +#\d+ 0x[^\n]*\n)+", text, re.MULTILINE)
+    if stack is None:
+        return text
+    lines = enumerate(stack[0].splitlines(keepends=True))
+    renumbered = "".join(re.sub(r"#\d+", f"#{number}", line, count=1) for number, line in lines)
+    return text[: stack.start()] + renumbered + text[stack.end() :]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("of_text", [of, of_message], ids=["as a stack", "as a message"])
+def test_logs_in_many_forms(case: Any, of_text: Callable[[str], str]) -> None:
+    group = of_text(case.text)
+    for old, new in case.same:
+        assert old in case.text
+        assert of_text(_numbered_again(case.text.replace(old, new))) == group, (old, new)
+    for old, new in case.other:
+        assert old in case.text
+        assert of_text(case.text.replace(old, new)) != group, (old, new)
+
+
 def test_the_first_stack_that_tells_something_counts() -> None:
     text = "#0 0x7f00aaaa in backtrace\n#0 0x7f00bbbb base::debug::StackTrace()\n#1 0x7f00cccc in shop::run()\n#2 0x7f00dddd in shop::go()\n"
     assert functions(f"SIGSEGV\n{text}") == ["shop::run", "shop::go"]
@@ -151,8 +181,8 @@ def test_what_is_left_of_a_name(name: str, plain: str) -> None:
         ("==1==ERROR: AddressSanitizer: requested allocation size 0x9a exceeds maximum", "out-of-memory"),
         ("==1==ERROR: LeakSanitizer: detected memory leaks\n\nIndirect leak of 8 byte(s)", "Indirect leak"),
         ("F1110 15:37:25.280898 2384071 cart.cc:220] no such price", "fatal no such price in cart.cc"),
-        ("GLib:ERROR:../a.c:709:parse: assertion failed: (j < i)", "assert (j < i)"),
-        ("shop: cart.c:12: total: Assertion `price > 0' failed.", "assert price > <n>"),
+        ("GLib:ERROR:../a.c:709:parse: assertion failed: (j < i)", "assert (j < i) in a.c"),
+        ("shop: cart.c:12: total: Assertion `price > 0' failed.", "assert price > <n> in cart.c"),
         ("terminate called after throwing an instance of 'shop::NoPrice'", "uncaught shop::NoPrice"),
         ("free(): invalid pointer\nAborted", "fatal free(): invalid pointer"),
         ("kernel BUG at kernel/time/timer.c:1147!", "kernel BUG at timer.c"),
@@ -196,3 +226,34 @@ def test_pairs_of_labelled_crash_logs() -> None:
     found, missed, wrong = counts[True, True], counts[True, False], counts[False, True]
     assert found / (found + wrong) >= 0.97
     assert found / (found + missed) >= 0.80
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("_ZN4shop4Cart5totalEi", "shop::Cart::total"),
+        ("__ZNK4shop5Order3sumEv", "shop::Order::sum"),
+        ("_ZN4shop4CartC2Ev", "shop::Cart::Cart"),
+        ("_ZN4shop4CartD1Ev", "shop::Cart::~Cart"),
+        ("_ZN4shop3PtrINS_4CartESaIiEE3getEv", "shop::Ptr::get"),
+        ("_ZZN4shop4Cart5totalEvENKUlvE_clEv", "shop::Cart::total"),
+        ("_Z5totali", "total"),
+        ("_ZL5totali", "total"),
+        ("_ZNSt6vectorIiSaIiEE2atEm", "std::vector::at"),
+        ("_ZN4shop4cart5total17h0123456789abcdefE", "shop::cart::total"),
+        (
+            "_ZN41_$LT$shop..Order$u20$as$u20$shop..Sum$GT$3sum17h0123456789abcdefE",
+            "<shop::Order as shop::Sum>::sum",
+        ),
+        ("_Zoom", "_Zoom"),
+        ("zone", "zone"),
+    ],
+)
+def test_mangled_names(name: str, plain: str) -> None:
+    assert readable(name) == plain
+
+
+def test_a_rust_method_is_named_with_its_type() -> None:
+    plain = "<shop::order::Order as shop::Sum>::sum"
+    mangled = "_$LT$shop..order..Order$u20$as$u20$shop..Sum$GT$::sum::h0123456789abcd00"
+    assert plain_name(plain) == plain_name(mangled) == "shop::order::Order::sum"

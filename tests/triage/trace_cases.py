@@ -281,7 +281,7 @@ freed by thread T0 here:
     #0 0x42a0e0 in grow(int) /src/math.cc:7:12
     #1 0x42a200 in run /src/run.cc:3:1
 """,
-        ("ubsan signed integer overflow: <n> + <n> cannot be represented in type 'int'",),
+        ("ubsan signed integer overflow: <n> + <n> cannot be represented in type 'int' in math.cc",),
         "grow",
     ),
     TraceCase(

@@ -34,6 +34,8 @@ _STANDARD = frozenset(
     )
 )  # fmt: skip
 _RECEIVER = re.compile(r"^(?P<module>.*?[^/.]+)\.(?P<function>(?:\(\*?[\w\[\].]+\)\.)?[^/]*)$")
+_HARNESS = re.compile(r"^(?:_cgoexp\w*|LLVMFuzzerTestOneInput|fuzzer_run)$")
+"""How a fuzzer calls in, in generated code."""
 _CLOSURE = re.compile(r"(?:\.func\d+(?:\.\d+)*|\.gowrap\d+|-fm|-range\d+|\.deferwrap\d+)+$")
 
 
@@ -46,7 +48,10 @@ def _frame(match: re.Match[str]) -> Frame:
     file = match["file"]
     first = module.partition("/")[0]
     library = first in _STANDARD or "/pkg/mod/" in file or "/vendor/" in file
-    return Frame(_CLOSURE.sub("", function), file, int(match["line"]), module, not library)
+    function = _CLOSURE.sub("", function)
+    if module == "main" and _HARNESS.match(function):
+        library, function = True, re.sub(r"^_cgoexp[a-z]*_[0-9a-f]{8,16}_", "", function)
+    return Frame(function, file, int(match["line"]), module, not library)
 
 
 def _line_before_frames(text: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from fixstream.triage.traces.mangled import readable, rust_name
+
 _MACHINERY = re.compile(
     r"^(?:(?:void |int |static )?(?:__interceptor_|__interception::|__asan|__hwasan|__msan|__tsan|__ubsan|__lsan|__sanitizer|___interceptor|_asan_rtl_|"
     r"__scudo|fuzzer::|LLVMFuzzer|Honggfuzz|base::debug::|logging::|base::internal::CheckError|base::ImmediateCrash|ImmediateCrash$|google::LogMessage|"
@@ -17,9 +19,11 @@ _MACHINERY = re.compile(
     r"__cxa_|__cxxabi|_Unwind_|demangling_|abort_message|__gnu_cxx::__verbose|"
     r"abort$|raise$|gsignal$|__libc_|__GI_|__restore_rt|__kernel_rt_sigreturn|_start$|start_main$|start_thread$|__pthread_kill|pthread_kill|"
     r"std::process::abort|std::sys::|rust_oom|panic_|__assert|assert_rtn|_assert|__fortify|__chk_fail|__stack_chk|__android_log_assert|g_assertion_message|g_log|backtrace|print_(?:trace|stack)|dump_(?:stack|backtrace)|dump_stack|"
-    r"kasan_|__kasan|__asan_report|check_memory_region|print_address_desc|show_(?:stack|regs)|panic$|__warn|warn_slowpath|"
+    r"kasan_|__kasan|print_report$|context_switch$|__schedule$|schedule$|do_syscall_|entry_SYSCALL_|x64_sys_call$|__asan_report|check_memory_region|print_address_desc|show_(?:stack|regs)|panic$|__warn|warn_slowpath|"
     r"die$|do_page_fault|__do_kernel_fault|do_mem_abort|el1_|notify_die|oops_end|asm_exc_|exc_page|report_bug|handle_bug|"
-    r"kill$|tgkill$|main$|exit$|wmain$|__run_exit|syscall$|at$|in$|memcpy|memmove|memset|strlen|__aeabi_|fuzztest::|testing::|HandleOnePc|HF_|__wrap_|malloc$|calloc$|realloc$|free$|operator (?:new|delete)|mem(?:cpy|move|set|cmp|chr)$|str(?:len|cpy|cmp|ncpy|dup|cat|chr|str)$|"
+    r"llvm::(?:sys::(?:Print|RunSig)|report_|llvm_unreachable)|qFatal|qt_assert|QMessageLogger::fatal|mozalloc_abort|MOZ_Crash|NS_DebugBreak|node::(?:Abort|Assert|OnFatal|OOMErrorHandler)|"
+    r"v8::Utils::Report|rb_bug|Py_FatalError|_Py_FatalError|rust_fuzzer_|boost::assertion_failed|\[vdso\]$|"
+    r"kill$|tgkill$|main$|exit$|wmain$|__run_exit|syscall$|at$|in$|memcpy|memmove|memset|strlen|__aeabi_|fuzztest::|testing::|HandleOnePc|HF_|__wrap_|(?:g_|g_try_|x|_?_?k[vz]?m?)?(?:malloc|calloc|realloc|zalloc)$|c?free$|(?:posix_)?memalign$|aligned_alloc$|g_(?:free|strn?dup)|kmem_cache_|(?:vf?|vsn?|f|sn?)?printf$|__\w+_chk$|\w+InterceptorCommon|operator (?:new|delete)|mem(?:cpy|move|set|cmp|chr)$|str(?:len|cpy|cmp|ncpy|dup|cat|chr|str)$|"
     r"wcs(?:len|cpy)$|__memcpy|__memmove|__memset|__str\w+_(?:avx|sse|evex)|__mem\w+_(?:avx|sse|evex)|kfree$|kmalloc|ret_from_fork|"
     r"ntdll!|kernel32!|kernelbase!|ucrtbase|RtlRaise|RtlReport|Rtlp\w*Heap|RtlFreeHeap|RtlAllocateHeap|BaseThreadInitThunk|RtlUserThreadStart|RaiseException|KiUserException|"
     r"_?swift_(?:stdlib_|runtime_)?\w*(?:[Ff]atal|[Rr]eport)|Swift\._(?:assertionFailure|fatalError)|"
@@ -44,6 +48,9 @@ _STATIC = re.compile(
 _OPERATOR = re.compile(
     r"\boperator ?(?:->\*?|<=>|<<=?|>>=?|<=|>=|<|>|\(\)|\[\]|[!=+*/%&|^~,-]+)(?=[\s(<]|$)"
 )
+_IMPLEMENTED = re.compile(r"^<(.+?) as [^\n]*?>(?=::\w+$)")
+"""How Rust writes a type's method that a trait asks for."""
+_CONVERSION = re.compile(r"\boperator (?=[A-Za-z_])")
 _PRIVATE = re.compile(r"\((\w+) in _[0-9A-F]{32}\)")
 """How Swift writes a private name."""
 _SWIFT_WORDS = re.compile(
@@ -87,9 +94,14 @@ def plain_name(name: str) -> str:
     """
     if name.startswith(("-[", "+[")):
         return name
-    name = _STATIC.sub("", name[:1000]).replace(" -> ", " \ue007 ")
+    name = readable(name[:1000].strip())
+    if "$" in name:
+        name = rust_name(name)
+    name = _STATIC.sub("", name).replace(" -> ", " \ue007 ")
     if "operator" in name:
-        name = _OPERATOR.sub(_hidden, name)
+        name = _CONVERSION.sub("operator\ue006", _OPERATOR.sub(_hidden, name))
+    if name.startswith("<") and " as " in name:
+        name = _IMPLEMENTED.sub(r"\1", name)
     if " in _" in name:
         name = _PRIVATE.sub(r"\1", name)
     plain = _outside_brackets(name).replace(" const", "").strip()
