@@ -115,8 +115,8 @@ price
     | KeyError: 'k'
     +------------------------------------
 """,
-        ("ExceptionGroup", "ValueError", "KeyError"),
-        "run",
+        ("ValueError", "KeyError", "ExceptionGroup"),
+        "first",
     ),
     TraceCase(
         "python pytest",

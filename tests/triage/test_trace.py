@@ -18,6 +18,7 @@ CASES = (
     *load_beside(__file__, "dynamic_trace_cases").CASES,
     *load_beside(__file__, "compiled_trace_cases").CASES,
 )
+UNUSUAL = load_beside(__file__, "unusual_traces")
 TEXTS = {case.name: case.text for case in CASES}
 LINES = [line for case in CASES for line in case.text.splitlines()]
 
@@ -32,6 +33,21 @@ def test_a_trace_is_taken_apart(case: Any) -> None:
     assert trace.language == case.language
     assert tuple(exception.type for exception in trace.exceptions) == case.types
     assert trace.root.frames[0].function == case.root
+
+
+@pytest.mark.parametrize("case", UNUSUAL.CASES, ids=lambda case: case.name)
+def test_unusual_traces_are_taken_apart(case: Any) -> None:
+    trace = parse_trace(case.text)
+    assert trace is not None
+    assert trace.language == case.language
+    assert tuple(exception.type for exception in trace.exceptions) == case.types
+    root = next(exception for exception in trace.exceptions if exception.frames)
+    assert next(frame.function for frame in root.frames if frame.in_app) == case.function
+
+
+@pytest.mark.parametrize("name", UNUSUAL.NO_TRACES)
+def test_what_is_no_trace_we_know(name: str) -> None:
+    assert parse_trace(UNUSUAL.NO_TRACES[name]) is None
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -51,8 +51,8 @@ shop.errors.OrderFailed: no such item
     | ValueError: invalid literal
     +------------------------------------
 """,
-        ("ExceptionGroup", "ValueError"),
-        "run",
+        ("ValueError", "ExceptionGroup"),
+        "first",
     ),
     TraceCase(
         "python in log lines",

@@ -45,7 +45,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("check {0}", re.compile(r"(?i:\bd?check failed): ?([^\n]{1,200})")),
     ("check {0} failed", re.compile(r"(CHECK_?\w{0,20}\([^\n]{1,200}?\)) failed\b")),
     ("fatal {0}", re.compile(r"# Fatal error in [^\n]*\n# ([^\n]{1,200})")),
-    ("assert {0}", re.compile(r"Debug Assertion Failed![^:]{0,20}(?:[A-Z]\w+: [^\n]*\s+){1,5}Expression: ([^\n]{1,200})")),
+    ("assert {0}", re.compile(r"Debug Assertion Failed![^:]{0,20}(?:[A-Z]\w{1,20}: [^\n]{0,400}\n\s{0,8}){1,5}Expression: ([^\n]{1,200})")),
     ("assert {0}", re.compile(r"(?i:assert(?:ion)? fail(?:ed|ure)(?: at \S{1,200} in [^\n:]{1,200})?): ?([^\n]{1,200})")),
     ("assert {0}", re.compile(r"(?i:\bassert(?:ion)?:?) [`'\"]?([^\n]{1,200}?)['\"]? failed")),
     ("assert {0}", re.compile(r"ASSERT: \"([^\n\"]{1,200})\" in file")),
@@ -76,7 +76,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("signal {0}", re.compile(r"(Segmentation fault|Bus error|Illegal instruction)\b")),
     ("{0}", re.compile(r"==\d+== (Invalid (?:read|write|free)|Mismatched free|Conditional jump|Use of uninit|Source and destination overlap|[^\n]{1,60} definitely lost)")),
     ("faulting {0}", re.compile(
-        r"Faulting application name: ([^,\n]{1,100}),[^\n]*\s+Faulting module name: ([^,\n]{1,100}),[^\n]*\s+Exception code: 0x([0-9a-f]{1,16})\s+Fault offset: 0x0*([0-9a-f]{1,16})")),
+        r"Faulting application name: ([^,\n]{1,100}),[^\n]{0,200}\n[ \t]{0,8}Faulting module name: ([^,\n]{1,100}),[^\n]{0,200}\n[ \t]{0,8}Exception code: 0x([0-9a-f]{1,16})\s{1,8}Fault offset: 0x0*([0-9a-f]{1,16})")),
 )  # fmt: skip
 """The surest form first."""
 _SOURCE = re.compile(
@@ -85,7 +85,7 @@ _SOURCE = re.compile(
     re.MULTILINE,
 )
 _SOURCE_FILE = re.compile(
-    r"([\w+-]+\.(?:cc?|cpp|cxx|hh?|hpp|inl?|mm?|swift|tq|java|kt))(?=[:\"'\](),;! ]|$)",
+    r"([\w+-]{1,80}\.(?:cc?|cpp|cxx|hh?|hpp|inl?|mm?|swift|tq|java|kt))(?=[:\"'\](),;! ]|$)",
     re.IGNORECASE,
 )
 """A file that the line of a failed check names."""
@@ -96,7 +96,7 @@ _NULL_PAGE = re.compile(r"(?:(?:unknown|fault) addr(?:ess)?|SEGV_MAPERR) (?:0x)?
 """The first 64 KiB are never mapped: an access there went through a null pointer."""
 _EXPLAINED = re.compile(r"[;.] .*$")
 _PLACED = re.compile(
-    r",? (?:function \S+, )?(?:in |at )?file .*$|,? at \S*[/\\.]\S*:\d.*$|: file \".*$| \[\S*[/\\.]\S*(?::\d+)?\].*$| \([\w.]+: \w+: \d+\)$"
+    r"[,:]? (?:function \S+, )?(?:in |at )?file \S.*\bline:? \d.*$|,? at \S*[/\\.]\S*:\d.*$| \[\S*[/\\.]\S*(?::\d+)?\].*$| \([\w.]+: \w+: \d+\)$"
 )
 """Where a check failed, behind what failed."""
 _FIGURE = re.compile(r"(?<![\w'])[+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf|nan)\b(?!-bit)")
@@ -194,7 +194,7 @@ def _said(form: str, found: re.Match[str]) -> str:
         return said
     if "check" in form:
         said = _condition(said)
-    elif form.startswith("assert"):
+    elif form.startswith(("assert", "fatal")):
         said = _PLACED.sub("", said)
     elif form.startswith("ubsan"):
         said = _FIGURE.sub("0", said)

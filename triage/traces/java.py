@@ -37,7 +37,7 @@ _HEADER = re.compile(
     r"|[A-Z]\w*(?:Exception|Error|Failure|Throwable))(?=[:\s]|$)(?::[ ]?(?P<message>[^\n]*))?"
 )
 _LIBRARY = (
-    "java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "kotlin.", "kotlinx.", "scala.",
+    "java.", "javax.", "jakarta.", "jdk.", "sun.", "com.sun.", "kotlin.", "kotlinx.", "_COROUTINE.", "scala.",
     "groovy.", "clojure.", "android.", "androidx.", "dalvik.", "com.android.internal.",
     "org.apache.tomcat.", "org.apache.catalina.", "org.apache.coyote.", "org.springframework.",
     "org.junit.", "junit.", "org.eclipse.jetty.", "org.mortbay.", "io.netty.", "reactor.",

@@ -13,10 +13,10 @@ GATE = (
     r"\bat (?:[^\n()]{1,200} )?\(?[^\s()]*(?:\([^\s()]*\)[^\s()]*)*:\d+:\d+\)?"
     r"|\bat [^\n()]{1,200} \((?:native|<anonymous>|unknown location|index \d+)\)"
     r"|[\w$.</*\[\]]*@(?:https?|file|resource|webpack|chrome|moz-extension|safari-extension|app|capacitor)"
-    r":[^\s]*:\d+(?::\d+)?"
+    r":[^\s]*:\d+(?::\d+)?|\bin [A-Z]\w* \(at [^\s()]+\.[jt]sx?:\d+\)"
 )
 
-SIGNS = r":\d+:\d|\((?:native|<anonymous>|unknown location)\)|\(index |@(?:https?|file|resource|webpack|chrome|moz-extension|safari-extension|app|capacitor):"
+SIGNS = r":\d+:\d|\((?:native|<anonymous>|unknown location)\)|\(index |@(?:https?|file|resource|webpack|chrome|moz-extension|safari-extension|app|capacitor):|\(at \S+:\d"
 """What the gate cannot open without; quicker to look for."""
 
 _V8 = re.compile(
@@ -24,9 +24,14 @@ _V8 = re.compile(
     re.MULTILINE,
 )
 _GECKO = re.compile(
-    r"^[^\S\n]*(?P<function>[^\s@]{0,300})@(?P<file>[^\s]{1,600}?):(?P<line>\d{1,9})(?::\d{1,9})?[ \t]*$",
+    r"^[^\S\n]*(?P<function>(?:(?:global|module|eval) )?[^\s@]{0,300})@(?P<file>[^\s]{1,600}?):(?P<line>\d{1,9})(?::\d{1,9})?[ \t]*$",
     re.MULTILINE,
 )
+_REACT = re.compile(
+    r"^[^\S\n]*in (?P<function>[A-Z]\w{0,200}) \(at (?P<file>[^\s():]{1,400}\.[jt]sx?):(?P<line>\d{1,9})\)[ \t]*$",
+    re.MULTILINE,
+)
+"""Components of a page, as React wrote them before it took the browser's form."""
 _PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d{1,9})(?::\d{1,9})?$")
 _HEADER = re.compile(
     r"^[^\n]{0,200}?\b(?P<type>(?:[A-Za-z_$][\w$]*\.)*[A-Z][\w$]*(?:Error|Exception)|Error)\b"
@@ -85,7 +90,7 @@ def _exception(block: str) -> ParsedException | None:
     places = list(_V8.finditer(block))
     frames = [frame for match in places if (frame := _v8_frame(match)) is not None]
     if not frames:
-        places = list(_GECKO.finditer(block))
+        places = list(_GECKO.finditer(block)) or list(_REACT.finditer(block))
         frames = [_gecko_frame(match) for match in places]
     if not frames:
         return None

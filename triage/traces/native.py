@@ -28,7 +28,7 @@ _SWIFT = re.compile(
     re.MULTILINE,
 )
 _MINIDUMP = re.compile(
-    r"^ ?\d{1,3}  (?P<file>[\w.+-]{1,200})!(?P<function>[^\n]{1,500}?)(?: \[[^\n]{1,400}\]| \+ 0x[0-9a-f]+)?$",
+    r"^ ?\d{1,3}  (?P<file>[\w.+-]{1,200})!(?P<function>[^\n]{1,300}?)(?: \[[^\n\]]{1,400}\]| \+ 0x[0-9a-f]+)?$",
     re.MULTILINE,
 )
 _VALGRIND = re.compile(

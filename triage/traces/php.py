@@ -15,9 +15,9 @@ from fixstream.triage.traces.model import (
     with_ends,
 )
 
-GATE = r"#\d+ (?:[^\n]+\(\d+\): |\[internal function\]|\{main\})"
+GATE = r"#\d+ (?:[^\n]+\(\d+\): |\[internal function\]|\{main\})|PHP +\d+\. \{main\}"
 
-SIGNS = r"#\d+ (?:\[internal function\]|\{main\})|\(\d+\): "
+SIGNS = r"PHP +\d+\. |#\d+ (?:\[internal function\]|\{main\})|\(\d+\): "
 """What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
@@ -36,6 +36,14 @@ _MONOLOG = re.compile(
     r"\[object\] \((?P<type>[\w\\]{1,200})\(code: [^()\n]{0,40}\): (?P<message>[^\n]{0,4000}?) at (?P<file>[^\s()]{1,400}):(?P<line>\d{1,9})\)"
 )
 """How loggers write an exception; the previous ones follow, marked by `[previous exception]`."""
+_XDEBUG = re.compile(
+    r"^PHP +\d+\. (?P<call>[^\n(]{1,300})(?:\([^\n]{0,500}\))? (?P<file>\S[^\n]{0,400}?):(?P<line>\d{1,9})$",
+    re.MULTILINE,
+)
+_LEVEL = re.compile(
+    r"PHP (?P<type>[A-Z][a-z]+(?: [a-z]+)?): +(?P<message>[^\n]*?) in (?P<file>[^\n]{1,400}?) on line (?P<line>\d{1,9})$",
+    re.MULTILINE,
+)
 _TRACE = re.compile(r"^[^\S\n]*(?:Stack trace:|\[stacktrace\])", re.MULTILINE)
 _LIBRARY = re.compile(r"/vendor/|^phar://|/pear/")
 
@@ -59,10 +67,24 @@ def _raised(found: re.Match[str]) -> Frame:
     return Frame("<raise>", file, int(found["line"]), _module(file), _LIBRARY.search(file) is None)
 
 
+def _debugged(text: str) -> tuple[ParsedException, ...] | None:
+    """Reads what Xdebug logs: any error with its stack, the innermost call last."""
+    head = _LEVEL.search(text)
+    frames = [_frame(match) for match in _XDEBUG.finditer(text)][::-1]
+    if head is None or not frames:
+        return None
+    thrown = _NEW.search(head[0])
+    found = head if thrown is None or "Uncaught " not in head[0] else thrown
+    message = short_message(found["message"] or "")
+    return (ParsedException(found["type"], message, (_raised(head), *frames)[:MAX_FRAMES]),)
+
+
 def parse(text: str) -> tuple[ParsedException, ...] | None:
     """Reads a PHP trace; PHP prints the root cause first already."""
     if _FRAME.search(text) is None and "{main}" not in text:
         return None
+    if "PHP Stack trace:" in text and (debugged := _debugged(text)) is not None:
+        return debugged
     logged = list(_MONOLOG.finditer(text)) if "[object] (" in text else []
     heads = logged or list(_OLD.finditer(text)) or list(_NEW.finditer(text))
     heads = [head for head in heads if not head[0].startswith("#")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import accumulate
 
 from fixstream.triage.traces.model import (
     MAX_FRAMES,
@@ -22,11 +23,16 @@ SIGNS = r'File "|\.py:\d+: [A-Z]'
 """What the gate cannot open without; quicker to look for."""
 
 _FRAME = re.compile(
-    r'^[ \t|+]*File "(?P<file>[^"\n]{1,1024})", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?',
+    r'^[ \t|+]*File "(?P<file>[^"\n]{1,1024})", line (?P<line>\d+)(?:,? in (?P<function>[^\n]+))?',
     re.MULTILINE,
 )
 _BLOCK = re.compile(
     r"^[ \t|+-]*(?:Exception Group )?Traceback \(most recent call last\):?[ \t]*$", re.MULTILINE
+)
+_GROUP = "Exception Group Traceback"
+_FATAL = re.compile(
+    r"^(?:Fatal Python error: (?P<message>[^\n]{1,400})|Current thread \S+[^\n]{0,80} \(most recent call first\):)$",
+    re.MULTILINE,
 )
 _FIRST_WORDS = "Traceback (most recent call last)"
 _MAX_MARGIN = 200
@@ -116,9 +122,40 @@ def _tested(text: str) -> tuple[ParsedException, ...] | None:
     return (ParsedException(kind, short_message(message), tuple(frames[-MAX_FRAMES:][::-1])),)
 
 
+def _leaves_first(starts: list[re.Match[str]]) -> list[int]:
+    """Orders the blocks of a chain so that what a group holds stands before the group."""
+    links = accumulate("|" not in start[0] for start in starts)
+    keys = [(link, _GROUP in start[0]) for link, start in zip(links, starts, strict=True)]
+    return sorted(range(len(starts)), key=lambda at: (*keys[at], -at if keys[at][1] else at))
+
+
+def _fatal(text: str) -> tuple[ParsedException, ...] | None:
+    """Reads what the interpreter prints when it dies: the thread at fault, innermost frame first."""
+    message, begin = "", None
+    for found in _FATAL.finditer(text):
+        message = found["message"] or message
+        begin = begin if found["message"] else found.end()
+    if begin is None:
+        return None
+    end = text.find("\n\n", begin)
+    frames = tuple(
+        _frame(match) for match in _FRAME.finditer(text, begin, len(text) if end < 0 else end)
+    )
+    return (
+        (ParsedException("Fatal Python error", message, frames[:MAX_FRAMES]),) if frames else None
+    )
+
+
 def parse(text: str) -> tuple[ParsedException, ...] | None:
-    """Reads a Python traceback; the blocks of a chain already stand root cause first."""
+    """Reads a Python traceback; the blocks of a chain already stand root cause first.
+
+    A group is printed before what it holds, of which the first is taken for the root.
+    """
     starts = _starts(text)
+    if not starts and "(most recent call first)" in text and (fatal := _fatal(text)) is not None:
+        return fatal
     blocks = [text[start.end() : limit] for start, limit in with_ends(starts, len(text))] or [text]
     exceptions = [found for block in blocks if (found := _exception(block)) is not None]
+    if len(exceptions) == len(starts) > 1 and _GROUP in text:
+        exceptions = [exceptions[index] for index in _leaves_first(starts)]
     return tuple(exceptions) or _tested(text)

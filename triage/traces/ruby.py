@@ -33,6 +33,8 @@ _RAILS = re.compile(
     r"^[^\S\n]*(?P<type>[A-Z]\w*(?:::[A-Z]\w*)*)(?: \((?P<message>[^\n]*)\):?|: (?P<plain>[^\n]*))",
     re.MULTILINE,
 )
+_REVERSED = re.compile(r"Traceback \(most recent call last\):\n[^\S\n]*\d+: from ")
+"""How Ruby 2.5 to 2.7 wrote to terminals."""
 _LIBRARY = re.compile(r"/gems/|/lib/ruby/|^<internal:|/rubygems/|/vendor/bundle/|/bundler/")
 _BLOCK = re.compile(r"^(?:block (?:\(\d+ levels\) )?in |rescue in |ensure in )+")
 _NEW_NAME = re.compile(r"^[A-Z][\w:]*[#.]")
@@ -65,6 +67,8 @@ def parse(text: str) -> tuple[ParsedException, ...] | None:
     matches = list(_FRAME.finditer(text))
     if not matches:
         return None
+    if _REVERSED.search(text) is not None:
+        matches.reverse()
     frames = tuple(_frame(match) for match in matches[:MAX_FRAMES])
     tails = list(_TAIL.finditer(text))[:64]
     if len(tails) > 1:

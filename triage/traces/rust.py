@@ -7,7 +7,7 @@ import re
 from fixstream.triage.traces.model import MAX_FRAMES, Frame, ParsedException, short_message
 from fixstream.triage.traces.native import numbered_frames
 
-GATE = r"panicked at |^ *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|(?i:stack backtrace:)\n|\nLocation:\n +\S+\.rs:\d+"
+GATE = r"panicked at |\n *\d+: +(?:0x[0-9a-f]+ - )?[\w<>:]+::[^\n]+\n +at [^\n]+\.rs:\d+|(?i:stack backtrace:)\n|\nLocation:\n +\S+\.rs:\d+"
 
 SIGNS = r"panicked at |\.rs:|(?i:stack backtrace:)"
 """What the gate cannot open without; quicker to look for."""
@@ -25,7 +25,7 @@ _NEW = re.compile(
     r"thread '(?P<thread>[^'\n]*)'[^\n]* panicked at (?P<file>[^\n:]+):(?P<line>\d{1,9})(?::\d{1,9})?:?\n?(?P<message>[^\n]*)"
 )
 _BACKTRACE = re.compile(
-    r"stack backtrace:\n|^ +-+ BACKTRACE [^\n]*\n", re.IGNORECASE | re.MULTILINE
+    r"stack backtrace:\n|^ +[-\u2501]+ BACKTRACE [^\n]*\n", re.IGNORECASE | re.MULTILINE
 )
 _ERROR = re.compile(r"^Error: (?P<message>[^\n]*)", re.MULTILINE)
 _LOCATION = re.compile(r"^Location:\n +(?P<file>\S+\.rs):(?P<line>\d{1,9})", re.MULTILINE)
