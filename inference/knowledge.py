@@ -198,6 +198,7 @@ class KnowledgeBase:
                 solution=entry.solution,
                 types=entry.types,
                 relative_bm25=match.bm25 / top,
+                reached=match.reached,
                 explained=match.explained,
                 titled=match.titled,
                 answered=match.answered,

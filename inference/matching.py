@@ -51,6 +51,8 @@ class Match:
     """How one fix matches one error."""
 
     bm25: float
+    reached: float
+    """Its BM25 over that of a text of average length which says just what the error says."""
     explained: float
     titled: float
     answered: float
@@ -159,6 +161,12 @@ class Asked:
         strange = 0.5 * self._num_strange * self._vocabulary.greatest_rarity**2
         return float((self.rarities[self.is_said] ** 2).sum()) + strange
 
+    @cached_property
+    def own_score(self) -> float:
+        """The BM25 that the error would have with itself, what no fix talks about left out."""
+        counted = self.weights * (SATURATION + 1) / (self.weights + SATURATION)
+        return float((self.weights * self.rarities * counted).sum())
+
     def search_weights(self) -> dict[str, float]:
         """What to ask the index for: the words that can add most to a score."""
         worth = self.weights * self.rarities
@@ -172,8 +180,10 @@ class Asked:
     def matches(self, documents: Sequence[DocumentWords]) -> list[Match]:
         """How each fix matches, in all respects."""
         shared = _Shared(self, documents)
+        scores = shared.bm25(self._vocabulary.mean_length)
         columns = zip(
-            shared.bm25(self._vocabulary.mean_length).tolist(),
+            scores.tolist(),
+            _shares(scores, self.own_score),
             _shares(shared.explained(), self.total_rarity),
             _shares(shared.titled(), self.total_squared),
             self._answered(documents),

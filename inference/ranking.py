@@ -56,6 +56,8 @@ class Candidate:
     """How many telling words of the error's message the fix has, filler and numbers left out."""
     num_of_type: int = 0
     """How many fixes are for the exception type that both share, the rarest; 0: they share none."""
+    reached: float = 0.0
+    """Its BM25 over what the error's own words would have with themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +115,19 @@ class RankingWeights:
 
 @dataclass(frozen=True, slots=True)
 class CertaintyWeights:
-    """What makes a fix likely to be right, in log-odds."""
+    """What makes a fix likely to be right, in log-odds; fitted as docs/suggestions.md tells."""
 
-    bias: float = -4.5
-    lead: float = 2.2
+    bias: float = -5.25
+    lead: float = 2.8
     """How far it stands before the next one in the order, in units of a whole BM25."""
-    apart: float = 2.2
+    apart: float = 0.9
     """How far its words stand above those of the others near the top: a right fix stands alone."""
-    explained: float = 0.8
+    reached: float = 0.7
+    """For the logarithm of how much it matches of what could match at all."""
+    explained: float = 0.5
     titled: float = 0.3
-    answered: float = 1.4
-    told: float = 0.6
+    answered: float = 1.8
+    told: float = 1.4
     """For the logarithm of how many telling words both share."""
     named: float = 1.6
     """For a message that names the fix's error and says nothing else."""
@@ -131,8 +135,10 @@ class CertaintyWeights:
 
 CERTAINTY = CertaintyWeights()
 MAX_TOLD = 8
+MIN_REACHED = 0.02
+"""Less is as little: what shares no word is found by meaning, and no logarithm is without end."""
 FULLY_TITLED = 0.95
-SURE_OF_ONE_WORD = 0.8
+SURE_OF_ONE_WORD = 0.7
 """From here on a message of one word is answered: it is the name of one known error alone."""
 ALONE_SHARE = 0.4
 """A fix without a rival leads as one would whose rival matches so much as well."""
@@ -230,6 +236,7 @@ def _certainty(
         measure.bias
         + measure.lead * lead
         + measure.apart * _apartness(one, ranked[:NUM_NEAR_TOP])
+        + measure.reached * math.log(max(MIN_REACHED, candidate.reached))
         + measure.explained * candidate.explained
         + measure.titled * candidate.titled
         + measure.answered * candidate.answered

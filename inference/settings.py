@@ -58,7 +58,7 @@ class InferenceSettings(ServiceSettings):
     """Seconds that an answer is kept for the same error under the same model."""
     cache_size: int = Field(default=10_000, ge=1)
     """Answers kept at most."""
-    min_confidence: float = Field(default=0.35, ge=0, le=1)
+    min_confidence: float = Field(default=0.3, ge=0, le=1)
     """A right fix has to be so likely among the first three, or none is shown: none is known."""
     generation: bool = False
     """Adapt the fixes shown to the error, where the model has learnt to and is sure enough."""

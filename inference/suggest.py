@@ -92,7 +92,7 @@ class Advice:
 class SuggesterConfig:
     """When a fix is worth showing."""
 
-    min_confidence: float = 0.35
+    min_confidence: float = 0.3
     """The best fix has to be as likely right; else there is no answer."""
     weights: RankingWeights = field(default_factory=RankingWeights)
     exploration: float = 0.05

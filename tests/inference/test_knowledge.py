@@ -36,6 +36,21 @@ def test_a_fix_is_found_once_it_was_committed(knowledge: KnowledgeBase) -> None:
     assert found(knowledge) == ["a"]
 
 
+def test_what_could_match_at_all_is_the_measure_of_a_match(knowledge: KnowledgeBase) -> None:
+    for word in ("ledger", "basket", "invoice", "printer"):  # Makes one word common.
+        knowledge.put(solution(word, f"{word} refused"))
+    knowledge.put(solution("whole", "zanzibar refused"))
+    knowledge.commit()
+    asked = error_terms(None, "zanzibar refused", None)
+    by_id = {one.solution.solution_id: one for one in knowledge.search(asked, None, 10)}
+    assert by_id["whole"].reached == pytest.approx(1.0, abs=0.15)
+    knowledge.remove("whole")
+    rest = knowledge.search(asked, None, 10)
+    # The best of those that are left is the best in relation, and still no match.
+    assert max(one.relative_bm25 for one in rest) == 1.0
+    assert max(one.reached for one in rest) < 0.3
+
+
 def test_a_removed_fix_is_gone_before_the_index_hears_of_it(knowledge: KnowledgeBase) -> None:
     knowledge.put(solution("a", "Connection refused by the ledger"))
     knowledge.commit()
