@@ -64,84 +64,17 @@ class Advised:
     """Of what was asked: `Advisor.recall` takes it."""
 
 
-class Advisor:
-    """The asynchronous front of the suggester."""
+class Inquirer:
+    """Makes inquiries of what callers describe."""
 
-    def __init__(
-        self,
-        triager: Triager,
-        suggester: Suggester,
-        predictor: Predictor,
-        slot: ModelSlot,
-        clock: Clock,
-        pool: ThreadPoolExecutor,
-    ) -> None:
+    def __init__(self, triager: Triager, clock: Clock, pool: ThreadPoolExecutor) -> None:
         """Stores its collaborators."""
-        self.generator: FixGenerator | None = None
-        """What adapts fixes to each error; None shows them as they were retrieved."""
         self._triager = triager
-        self._suggester = suggester
-        self._predictor = predictor
-        self._slot = slot
         self._clock = clock
         self._pool = pool
 
-    @property
-    def num_waiting(self) -> int:
-        """Predictions that wait."""
-        return self._predictor.num_waiting
-
-    async def advise_group(self, inquiry: Inquiry) -> Advice:
-        """Labels and public fixes for a group of errors. Raises Overloaded."""
-        key: AdviceKey = (
-            self._slot.version,
-            visibility_key(None),
-            f"group:{inquiry.fingerprint}",
-        )
-        advice = self._suggester.recall(key)
-        if advice is None:
-            advice = await self._answer(key, inquiry)
-        return advice
-
-    async def advise(self, asked: AskedError) -> Advised:
-        """Labels and fixes for an error. Raises Overloaded."""
-        key = self._key(_digest(asked))
-        advice = self._suggester.recall(key)
-        is_cached = advice is not None
-        inquiry: Inquiry | None = None
-        if advice is None:
-            inquiry = await self._inquire(asked)
-            with span("predict", model_version=key[0], fingerprint=inquiry.fingerprint):
-                advice = await self._answer(key, inquiry)
-        if self.generator is not None and advice.fixes:
-            # A kept answer is for all errors that are normalised alike: their names differ.
-            inquiry = inquiry or await self._inquire(asked)
-            advice = await self.generator.adapted_soon(advice, inquiry.text)
-        return _advised(advice, key, is_cached=is_cached)
-
-    def recall(self, digest: str) -> Advised | None:
-        """The answer to what was asked a short while ago, if it still stands."""
-        key = self._key(digest)
-        advice = self._suggester.recall(key)
-        return None if advice is None else _advised(advice, key, is_cached=True)
-
-    def is_of_model_in_use(self, advice: Advice) -> bool:
-        """Whether the model that gave it serves now."""
-        return advice.model_version == self._slot.version
-
-    def _key(self, digest: str) -> AdviceKey:
-        return self._slot.version, visibility_key(None), digest
-
-    async def _answer(self, key: AdviceKey, inquiry: Inquiry) -> Advice:
-        reading = self._suggester.read(inquiry.text)
-        prediction = await self._predictor.predict(inquiry.text)
-        read = replace(inquiry, sentence=await asyncio.wrap_future(reading))
-        advise = partial(self._suggester.advise, key, read, prediction)
-        if not self._suggester.is_remote:
-            return advise()
-        return await asyncio.get_running_loop().run_in_executor(self._pool, advise)
-
-    async def _inquire(self, asked: AskedError) -> Inquiry:
+    async def inquire(self, asked: AskedError) -> Inquiry:
+        """What was asked, scrubbed and triaged."""
         if asked.num_chars <= SHORT_CHARS:
             return self._triaged(asked)
         loop = asyncio.get_running_loop()
@@ -160,6 +93,86 @@ class Advisor:
             domain_hint=asked.domain,
         )
         return inquiry_from_triage(self._triager.triage(event), None)
+
+
+class Advisor:
+    """The asynchronous front of the suggester."""
+
+    def __init__(
+        self,
+        inquirer: Inquirer,
+        suggester: Suggester,
+        predictor: Predictor,
+        slot: ModelSlot,
+        pool: ThreadPoolExecutor,
+        generator: FixGenerator | None = None,
+    ) -> None:
+        """Stores its collaborators; without a generator fixes stand as they were retrieved."""
+        self._inquirer = inquirer
+        self._suggester = suggester
+        self._predictor = predictor
+        self._slot = slot
+        self._pool = pool
+        self._generator = generator
+
+    @property
+    def num_waiting(self) -> int:
+        """Predictions that wait."""
+        return self._predictor.num_waiting
+
+    async def advise_group(self, inquiry: Inquiry) -> Advice:
+        """Labels and public fixes for a group, in the names of this error. Raises Overloaded."""
+        key: AdviceKey = (
+            self._slot.version,
+            visibility_key(None),
+            f"group:{inquiry.fingerprint}",
+        )
+        advice = self._suggester.recall(key)
+        if advice is None:
+            advice = await self._answer(key, inquiry)
+        return await self._adapted(advice, inquiry)
+
+    async def advise(self, asked: AskedError) -> Advised:
+        """Labels and fixes for an error. Raises Overloaded."""
+        key = self._key(_digest(asked))
+        advice = self._suggester.recall(key)
+        is_cached = advice is not None
+        inquiry: Inquiry | None = None
+        if advice is None:
+            inquiry = await self._inquirer.inquire(asked)
+            with span("predict", model_version=key[0], fingerprint=inquiry.fingerprint):
+                advice = await self._answer(key, inquiry)
+        if self._generator is not None:
+            # A kept answer is for all errors that are normalised alike: their names differ.
+            advice = await self._adapted(advice, inquiry or await self._inquirer.inquire(asked))
+        return _advised(advice, key, is_cached=is_cached)
+
+    def recall(self, digest: str) -> Advised | None:
+        """The answer to what was asked a short while ago, if it still stands."""
+        key = self._key(digest)
+        advice = self._suggester.recall(key)
+        return None if advice is None else _advised(advice, key, is_cached=True)
+
+    def is_of_model_in_use(self, advice: Advice) -> bool:
+        """Whether the model that gave it serves now."""
+        return advice.model_version == self._slot.version
+
+    def _key(self, digest: str) -> AdviceKey:
+        return self._slot.version, visibility_key(None), digest
+
+    async def _adapted(self, advice: Advice, inquiry: Inquiry) -> Advice:
+        if self._generator is None or not advice.fixes:
+            return advice
+        return await self._generator.adapted_soon(advice, inquiry.text)
+
+    async def _answer(self, key: AdviceKey, inquiry: Inquiry) -> Advice:
+        reading = self._suggester.read(inquiry.text)
+        prediction = await self._predictor.predict(inquiry.text)
+        read = replace(inquiry, sentence=await asyncio.wrap_future(reading))
+        advise = partial(self._suggester.advise, key, read, prediction)
+        if not self._suggester.is_remote:
+            return advise()
+        return await asyncio.get_running_loop().run_in_executor(self._pool, advise)
 
 
 def _advised(advice: Advice, key: AdviceKey, *, is_cached: bool) -> Advised:

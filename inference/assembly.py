@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from confluent_kafka import Consumer
 
-from fixstream.inference.advisor import Advisor
+from fixstream.inference.advisor import Advisor, Inquirer
 from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.api import RestConfig, RestParts
 from fixstream.inference.embedder import Embedder, ModelEncoder
@@ -140,8 +140,7 @@ class Assembly:
             responder = stack.enter_context(self._responder(suggester, predictor, generator))
             probe = stack.enter_context(self._probe())
             sources = self._sources(follower, knowledge)
-            parts = self._rest_parts(stack, suggester, predictor, sources, probe)
-            parts.advisor.generator = generator
+            parts = self._rest_parts(stack, suggester, predictor, generator, sources, probe)
             ready = ReadinessParts(solutions, updates, responder, follower, self._slot, knowledge)
             yield Running(parts, self._rest_config(), ready)
 
@@ -332,6 +331,7 @@ class Assembly:
         stack: ExitStack,
         suggester: Suggester,
         predictor: Predictor,
+        generator: FixGenerator | None,
         sources: Sources,
         probe: LagProbe,
     ) -> RestParts:
@@ -351,7 +351,12 @@ class Assembly:
         return RestParts(
             suggester=suggester,
             advisor=Advisor(
-                Triager(self._scrubber), suggester, predictor, self._slot, self._clock, pool
+                Inquirer(Triager(self._scrubber), self._clock, pool),
+                suggester,
+                predictor,
+                self._slot,
+                pool,
+                generator,
             ),
             intake=intake,
             reports=ReportScrubber(self._scrubber, self._clock, pool),

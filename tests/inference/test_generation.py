@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +28,7 @@ from fixstream.runtime.clock import SystemClock
 from fixstream.schemas.enums import FixOrigin, LabelSource
 from fixstream.schemas.records import Fix, Label, Labels, Provenance, Solution, TriagedError
 from fixstream.triage.scrub import Scrubber
-from support.inference import FakeModel, service, solution, triaged
+from support.inference import FakeModel, Service, ServiceOptions, service, solution, triaged
 from support.rewriting import ADAPTED, ERROR, FIX, taught_model
 
 SCRUBBER = Scrubber()
@@ -237,42 +239,44 @@ def test_a_private_fix_is_adapted_for_its_own_service_alone() -> None:
     assert theirs.fixes == ()
 
 
-def predicted(app: object, message: str) -> dict[str, object]:
-    async def ask() -> dict[str, object]:
-        transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            body = {"error_message": message}
-            answer = await client.post("/api/v1/learning/predict", json=body)
-            found: dict[str, object] = answer.json()
-            return found
-
-    return asyncio.run(ask())
-
-
-def first_fix(answer: dict[str, object]) -> dict[str, object]:
-    fixes = answer["fixes"]
-    assert isinstance(fixes, list)
-    found: dict[str, object] = fixes[0]
-    return found
-
-
-def test_rest_shows_what_is_generated_for_each_message_also_from_the_cache() -> None:
-    with service() as made:
+@contextmanager
+def adapting_service() -> Iterator[Service]:
+    """The whole service with one fix and a decoder that knows its trade."""
+    with service(ServiceOptions(generation=GenerationConfig(deadline_s=20))) as made:
         made.slot.swap(taught())
         made.knowledge.put(solution("role-missing", TITLE, TEXT))
         made.knowledge.commit()
-        # Another text of the same normalised form: its answer is kept for the others.
-        assert first_fix(predicted(made.app, OTHER))["origin"] == "knowledge"
-        with FixGenerator(
-            made.slot, SCRUBBER, SystemClock(), GenerationConfig(deadline_s=20)
-        ) as adapting:
-            made.parts.advisor.generator = adapting
-            answers = [predicted(made.app, message) for message in (ERROR, THIRD, ERROR)]
-            made.parts.advisor.generator = None
-    texts = [f"{first_fix(one)['title']}\n{first_fix(one)['text']}" for one in answers]
-    assert texts[0] == texts[2] == ADAPTED
-    assert "users_ro" in texts[1]
-    assert "node-9.prod" in texts[1]
-    assert answers[2]["cached"]
-    assert {first_fix(one)["origin"] for one in answers} == {"generated"}
-    assert {first_fix(one)["solution_id"] for one in answers} == {"role-missing"}
+        yield made
+
+
+async def predicted(client: httpx.AsyncClient, message: str) -> dict[str, Any]:
+    answer = await client.post("/api/v1/learning/predict", json={"error_message": message})
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_rest_shows_what_is_generated_for_each_message_also_from_the_cache() -> None:
+    with adapting_service() as made:
+        transport = httpx.ASGITransport(app=made.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answers = [await predicted(client, message) for message in (OTHER, ERROR, THIRD, ERROR)]
+    fixes = [one["fixes"][0] for one in answers]
+    assert f"{fixes[1]['title']}\n{fixes[1]['text']}" == ADAPTED
+    assert fixes[3] == fixes[1]
+    assert "users_ro" in fixes[2]["text"]
+    assert "node-9.prod" in fixes[2]["text"]
+    assert [one["cached"] for one in answers] == [False, False, False, True]
+    assert {one["origin"] for one in fixes} == {"generated"}
+    assert {one["solution_id"] for one in fixes} == {"role-missing"}
+
+
+async def test_the_page_of_a_group_shows_what_is_generated_for_its_error() -> None:
+    shown = record(0, OTHER)
+    with adapting_service() as made:
+        made.observations.history.saw(shown.fingerprint, datetime.now(UTC), lambda: shown)
+        transport = httpx.ASGITransport(app=made.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            page = await client.get(f"/groups/{shown.fingerprint}")
+    assert page.status_code == 200
+    assert "· generated" in page.text
+    assert "port 6432 run create role stock_ro" in page.text

@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from starlette.types import ASGIApp
 
-from fixstream.inference.advisor import Advisor
+from fixstream.inference.advisor import Advisor, Inquirer
 from fixstream.inference.answer_cache import AnswerCache
 from fixstream.inference.api import RestConfig, RestParts
 from fixstream.inference.api_keys import KeyRing
 from fixstream.inference.application import create_application
 from fixstream.inference.evidence import Evidence
 from fixstream.inference.gate import GateConfig
+from fixstream.inference.generation import FixGenerator, GenerationConfig
 from fixstream.inference.host_names import HostNames
 from fixstream.inference.intake import Outgoing
 from fixstream.inference.knowledge import KnowledgeBase
@@ -277,6 +278,7 @@ class ServiceOptions:
     clock: Clock = field(default_factory=SystemClock)
     keys: KeyRing | None = None
     hosts: HostNames | None = None
+    generation: GenerationConfig | None = None
     reading: Callable[[], Reading] = Reading
 
 
@@ -296,11 +298,23 @@ def service(options: ServiceOptions | None = None) -> Iterator[Service]:
         follower = ModelFollower(slot, options.loader, options.clock)
         follower.caught_up()
         pool = stack.enter_context(ThreadPoolExecutor(2))
+        generator = None
+        if options.generation is not None:
+            generator = stack.enter_context(
+                FixGenerator(slot, scrubber, options.clock, options.generation)
+            )
         names = TopicNames("raw", "triaged", "dlq", "batches", "suggested", "feedback")
         sources = Sources(slot, follower, knowledge, evidence, observations, cache, names)
         parts = RestParts(
             suggester=suggester,
-            advisor=Advisor(Triager(scrubber), suggester, predictor, slot, options.clock, pool),
+            advisor=Advisor(
+                Inquirer(Triager(scrubber), options.clock, pool),
+                suggester,
+                predictor,
+                slot,
+                pool,
+                generator,
+            ),
             intake=intake,
             reports=ReportScrubber(scrubber, options.clock, pool),
             limiter=RateLimiter(options.limits),
