@@ -762,6 +762,41 @@ xprv: «xprv9s21ZrQH143K{A96}»
 https://mainnet.infura.io/v3/«{H32}»
 https://eth-mainnet.g.alchemy.com/v2/«{W32}»
 Tel.: «0221 / 12 34 56»
+I set the token to «{A40}» but it still fails
+the admin password was reset to «{P10}» yesterday
+admin/«{A10}» does not work for the console login
+default creds are admin:«{A9}»
+Anyone can log in with root:«{A10}»
+The PIN is «{D4}»
+PIN code: «{D6}»
+(b'x-api-key', b'«{A32}»')
+s:8:"password";s:12:"«{A12}»";
+object(Cfg)#1 { ["password":protected]=> string(12) "«{A12}»" }
+| password | «{A12}» |
+Command '['docker', 'login', '-u', 'bot', '-p', '«{A20}»', 'r.io']' returned non-zero exit status 1.
+-ERR invalid password: AUTH default «{A16}»
+urllib.error.HTTPError https://api.openweathermap.org/data/2.5/weather?q=x&appid=«{H32}»
+<meta name="csrf-token" content="«{B43}=»">
+X-Hub-Signature-256: sha256=«{H64}»
+Stripe-Signature: t=1700000000,v1=«{H64}»
+license key «{U5}-{U5}-{U5}-{U5}-{U5}»
+activation key: «{U4}-{U4}-{U4}-{U4}»
+curl -u «{A20}»: https://api.stripe.com/v1/charges
+exec: kubectl --token=«{A32}.{A20}» get po
+rabbitmqctl add_user shop «{A12}»
+rabbitmqctl change_password shop «{A12}»
+htpasswd -b .htpasswd ann «{A12}»
+htpasswd -nb ann «{A12}»
+db.auth("a", "«{A12}»")
+Password for the [elastic] user is: «{A20}»
+PASSWORD elastic = «{A20}»
+A temporary password is generated for root@localhost: «{P12}»
+password changed from «{P12}» to {A12}
+Contraseña: «{P12}»
+error: bad key <RSAKeyValue><Modulus>x</Modulus><D>«{B170}==»</D></RSAKeyValue>
+{"kty":"RSA","n":"x","e":"AQAB","d":"«{W340}»"}
+{"kty":"oct","k":"«{W43}»"}
+mnemonic "«letter advice cage absurd amount doctor acoustic avoid letter advice cage above»"
 """
 
 KEPT_LINES = r"""
@@ -1572,4 +1607,9 @@ Using generated security password: see below
 chpasswd: (user ann) pam_chauthtok() failed
 systemd[1]: user@1000.service: Main process exited, code=exited, status=1/FAILURE
 checksum/secret: {H64}
+Microsoft.IdentityModel.Tokens.SecurityTokenExpiredException: IDX10223: Lifetime validation failed.
+Cache restored from key: node-modules-{H64}
+Cache not found for input keys: Linux-node-{H64}, Linux-node-
+Restored cache key: v2-deps-main-{B43}=
+$ curl -u "$USER:$PASS" https://x
 """

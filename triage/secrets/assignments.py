@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 
 from fixstream.triage.secrets import values
-from fixstream.triage.secrets.judging import WRITTEN, is_label, is_namesake, is_secret
-from fixstream.triage.secrets.keys import Trust, judge
+from fixstream.triage.secrets.judging import WRITTEN, Written, is_label, is_namesake, is_secret
+from fixstream.triage.secrets.keys import Trust, is_id_key, judge
 from fixstream.triage.secrets.leads import (
     LEAD,
     MAX_KEPT_LEAD,
@@ -40,7 +40,7 @@ _MAY_STAND_BEFORE = (b" ", b"\t", b'"', b"'")
 _QUERY_MARKS = (b"?", b"&", b"#")
 _NEXT_PAIR = re.compile(rb"[;&,][ \t]*[A-Za-z][\w. -]*=")
 _HEADER_SCHEME = re.compile(
-    rb"(?i)(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|ssws|hmac|key|plain|login)[ \t]+"
+    rb"(?i)(?:bearer|basic|token|apikey|api-key|negotiate|ntlm|ssws|hmac|key|plain|login)[ \t]+|sha(?:1|256|512)=|t=\d+,v\d="
 )
 _ANY_SCHEME = re.compile(rb"[A-Za-z][\w-]{1,24}[ \t]+(?:[\w-]{1,40}[:=](?=.))?")
 _STARTS_MARK = re.compile(rb"[\"'`]?" + PLACEHOLDER.pattern + rb"([\"'][ \t]*->[ \t]*(?=[\"']))?")
@@ -101,23 +101,44 @@ _WRAPPED = re.compile(
 )
 
 
+_NEXT_WORD = re.compile(rb" [a-z]{2,}(?:[ .,]|$)")
+
+
+def _goes_on(text: bytes, value: bytes, end: int) -> bool:
+    """Tells whether a word within a line is the first of a message, `invalid password: access denied`."""
+    return value.isalpha() and value.isascii() and _NEXT_WORD.match(text, end) is not None
+
+
+def _says_nothing(
+    text: bytes, begin: int, end: int, lead: Lead, value: bytes, written: Written
+) -> bool:
+    """Tells a label, a word of a message, an id or what repeats the name from a value."""
+    if lead.is_markup and value.strip().lower() == lead.name.lower():
+        return True  # `<label for="password">Password</label>`
+    if lead.verdict.kind == "key" and is_id_key(text, begin):
+        return True
+    if is_label(lead.name, value):
+        return True
+    if written.is_quoted:
+        return False
+    is_message = not written.is_tight and _goes_on(text, value, end)
+    return is_message or is_namesake(lead.name, lead.separator, value)
+
+
 def _judged(text: bytes, begin: int, position: int, lead: Lead) -> Find | None:
     """Judges the value behind the lead at `[begin, position)`; None where it is no secret."""
     begins_line = lead.fits is is_part or _begins_line(text, begin)
     start, end, quoted = _value_at(text, position, lead, begins_line)
     if start == end:
         return None
-    value = text[start:end]
-    if lead.verdict.kind == "secret" and (phrase := _MNEMONIC.match(text, start)) is not None:
-        return start, phrase.end(), lead.verdict.kind, lead.rank
-    if lead.is_markup and value.strip().lower() == lead.name.lower():
-        return None  # `<label for="password">Password</label>`
+    value, verdict = text[start:end], lead.verdict
+    if verdict.kind == "secret" and (phrase := _MNEMONIC.match(text, start)) is not None:
+        return start, phrase.end(), verdict.kind, lead.rank
     is_query = lead.is_tight and text[begin - 1 : begin] in _QUERY_MARKS
     written = WRITTEN[quoted, quoted or lead.is_tight or begins_line, is_query]
-    verdict = lead.verdict
-    if not is_secret(verdict, value, written) or is_label(lead.name, value):
-        return None
-    if not quoted and is_namesake(lead.name, lead.separator, value):
+    if _says_nothing(text, begin, end, lead, value, written) or not is_secret(
+        verdict, value, written
+    ):
         return None
     return start, _wrapped_end(text, start, end), verdict.kind, lead.rank
 

@@ -46,6 +46,8 @@ _ABOUT_SECRETS = re.compile(
 """What a label or a message in quotes says, `"Forgot your password?"`."""
 _WORD_PASSWORDS = frozenset((b"secret", b"private", b"public", b"default"))
 """Words that a message says about a password, and that are one where a password is assigned."""
+_MIN_DOTTED = 24
+"""From this length on a random value with dots in it is no chain of names."""
 _SPEAKABLE = frozenset({"password", "card", "pin", "private_key", "one_time_code"})
 """Kinds whose values people choose or type; the others are never as short as three characters."""
 _SHORT = frozenset({"token", "session", "signature", "credential"})
@@ -60,6 +62,7 @@ def is_secret(verdict: Verdict, value: bytes, written: Written) -> bool:
     if verdict.kind == "password" and written.is_tight and value.lower() in _WORD_PASSWORDS:
         return True
     is_code = not written.is_quoted and not written.is_query and values.is_expression(value)
+    is_code = is_code and (b"(" in value or not values.looks_random(value, _MIN_DOTTED))
     if is_code or values.is_stand_in(value):
         return False
     return _is_chosen(verdict.kind, value) if is_strong else _is_made(verdict, value, written)

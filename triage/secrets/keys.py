@@ -106,7 +106,7 @@ def _owned(words: list[str]) -> Verdict | None:
 
 def _apart(name: str, words: list[str]) -> Verdict | None:
     """Judges the names that the order of their words does not tell."""
-    if not name.isascii() and any(word in name for word in _FOREIGN):
+    if not name.isascii() and any(word in name or word in name.lower() for word in _FOREIGN):
         return Verdict(Trust.STRONG, "password")
     if name.startswith("fs.azure.account.key."):  # Hadoop puts the host behind it.
         return Verdict(Trust.STRONG, "azure_key")
@@ -126,10 +126,16 @@ _PAIRS = {
 `existingSecret` of a chart."""
 
 
+_FAILURES = frozenset({"error", "errors", "exception", "exceptions"})
+"""What these names stand before is a message."""
+
+
 @lru_cache(maxsize=4096)
 def judge(name: str) -> Verdict:
     """Judges a name, such as `DB_PASSWORD`, `aws.secretAccessKey` or `X-Api-Key`."""
     words = [word.lower() for word in _SPLIT.findall(name)][-8:]
+    if words and words[-1] in _FAILURES:
+        return _NOT
     if (verdict := _apart(name, words)) is not None:
         return verdict
     if (len(words) > 1 or words == ["code"]) and (kind := _WEAK.get("".join(words[-2:]))):
@@ -157,6 +163,15 @@ def _by_words(words: list[str], *, is_about: bool) -> Verdict:
         return _NOT
     is_owned = kind == "token" or (len(words) > 1 and kind == "key" and _is_owned_key(words))
     return Verdict(Trust.OWNED if is_owned else Trust.WEAK, kind)
+
+
+_WORD_BEFORE = re.compile(rb"([A-Za-z]+) $")
+
+
+def is_id_key(text: bytes, begin: int) -> bool:
+    """Tells whether the word before `key` at `begin` makes it one of a cache or a row, `cache key: x`."""
+    before = _WORD_BEFORE.search(text, max(0, begin - 32), begin)
+    return before is not None and before[1].lower().decode("ascii") in _ID_OWNERS
 
 
 def _is_owned_key(words: list[str]) -> bool:

@@ -41,10 +41,11 @@ _SEPARATORS = "|".join(
         r"[ \t]*,[ \t\n]*\\*[\"']?(?:Parameter)?[vV]alue\\*[\"']?[ \t]*[:=][ \t]*",  # `"name": "X", "value": `
         r"[ \t]*\n[ \t]*(?:value|Value):[ \t]+",  # `- name: X` over `value: `
         r"(?:\r?\nContent-[\w-]+:[^\r\n]*)?(?:\r?\n\r?\n|(?:\\r)?\\n(?:\\r)?\\n)",  # A part of a form.
-        r"[ \t]+(?:[\w:.-]+=\"[^\"<>]*\"[ \t]+)*?value=",  # `name="x" type="y" value=`
+        r"[ \t]+(?:[\w:.-]+=\"[^\"<>]*\"[ \t]+)*?(?:value|content)=",  # `name="x" type="y" value=`
         r"[ \t]*:[ \t]*[A-Za-z][\w.]*(?:\[\w+\])?\??[ \t]+=[ \t]*",  # typed: `name: str = `
         r"[ \t]*:[ \t]*(?:str|string|String|bytes|any|Any|SecretStr|text)\??=",
-        r"[ \t]*(?:=|=>|:)[ \t]*string\(\d+\)[ \t]+",  # As PHP dumps it.
+        r"(?::(?:\"[\w\\]+\":)?(?:protected|private)\])?[ \t]*(?:=|=>|:)\s*string\(\d+\)[ \t]+",  # As PHP dumps it,
+        r";s:\d+:",  # and as it serialises it.
         rf"[ \t]*(?:=|=>|:=|:)[ \t]*{_WRAPPERS}[ \t]*",  # `passwd = MD5('`
         r"::[ \t]+",  # As LDIF marks base64.
         r"[ \t]*(?:===?|!==?|:=|=>|->|\?\?=|\|\|=|=|:)[ \t]*",
@@ -67,7 +68,7 @@ _BLANK_BEFORE = (b"", b" ", b"\t", b"\n")
 _PART = re.compile(rb"(?i)form-data; name=\\?[\"']?$")
 _TAG_START = re.compile(rb"<[\w:-]*$")
 _CALL = re.compile(
-    rb"(?:[\w\]]\([ \t]*|\b(?:buildConfigField|resValue)[ (]+[\"']\w+[\"'],[ \t]*)[bru]?\\*[\"'`]$"
+    rb"(?:[\w\]]\([ \t]*|\((?=b[\"'])|\b(?:buildConfigField|resValue)[ (]+[\"']\w+[\"'],[ \t]*)[bru]?\\*[\"'`]$"
 )
 _INDEXED = re.compile(rb"(?:^|[?&\s\"'(,;])\w{1,24}(?:\[\w{0,24}\])?\[$")
 _ARN = re.compile(rb"\barn:[\w:/-]*$")
@@ -122,7 +123,7 @@ def _is_no_mark(text: bytes, start: int, _: int) -> bool:
 
 def _is_argument(text: bytes, start: int, position: int) -> bool:
     """Tells whether name and value are the arguments of a call."""
-    is_quoted = text[position : position + 1] in QUOTES
+    is_quoted = text[position : position + 1] in QUOTES or text.startswith((b"b'", b'b"'), position)
     if text[start : start + 1] == b"-":
         return False  # The call declares an option; its value stands elsewhere.
     return is_quoted and _CALL.search(text, max(0, start - 64), start) is not None

@@ -224,7 +224,7 @@ _TEXT_BYTES = bytes(range(32, 127)) + b"\r\n\t"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _QUOTED_ARG = r"(?:\$[\w>-]+,[ \t]*)?[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
 _CALLS = (
-    r"(?i:\w*login|oauth\w*|wifi\.begin|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
+    r"(?i:\w*login|db\.auth|oauth\w*|wifi\.begin|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
     r"passwordauthentication|usernamepassword\w*|networkcredential|\w*credentials?)"
 )
 
@@ -258,7 +258,7 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
         after_prefix(
             "password",
             r"(?:\bcurl\b(?:[^\n|;]|\\\n)*[ \t\n]-u|\bhttps?[ \t](?:[^\n|;]*[ \t])?-a|[ \t]--(?:user|auth|proxy-user|userpass|creds?)[ =])[ =]?[\"']?[^\s:\"']+:",
-            r"[^\s\"']+",
+            r"(?:[^\s\"'$]|\$[^A-Z{(])[^\s\"']*",
             gate="curl|https?[ \t][^\n]*-a[ =]|--(?:user|auth|proxy-user|cred)",
         ),
         after_prefix(
@@ -315,6 +315,27 @@ def detectors(strong: tuple[Detector, ...]) -> tuple[Detector, ...]:
             r"[\w-]{30,}",
             gate=r"infura|alchemy|quiknode",
         ),
+        after_prefix("api_key", r"[?&]appid=", r"[0-9a-f]{32}\b"),
+        after_prefix(
+            "license_key",
+            r"(?i:\b(?:licen[cs]e|activation|product|serial|registration|recovery|unlock)[ _-]?(?:key|code)\b)[\"']?[ \t]*[:=]?[ \t]*[\"']?",
+            r"[A-Z0-9]{4,6}(?:-[A-Z0-9]{4,6}){3,7}\b",
+            gate=r"(?i:(?:key|code)[\"' \t:=]{1,6}[a-z0-9]{4,6}-)",
+            group=RUNS,
+        ),
+        after_prefix(
+            "private_key",
+            r"\\?[\"'](?:d|k|p|q|dp|dq|qi)\\?[\"'][ \t]*:[ \t]*\\?[\"']",
+            r"[\w-]{20,}",
+            gate=r"[\"']kty\\?[\"']",
+        ),
+        after_prefix(
+            "private_key",
+            r"<(?:D|P|Q|DP|DQ|InverseQ)>\s*",
+            r"[A-Za-z0-9+/=\s]{20,}",
+            gate=r"RSAKeyValue",
+        ),
+        _lone_login(),
         Detector("scheme", _SCHEMED, _scheme_tokens),
         Detector("cookie", r"(?i:cookie)", _cookies),
         Detector("long_header", _LONG_HEADERS, _long_headers),
@@ -378,6 +399,20 @@ def _piped() -> Detector:
     return Detector("password", r"sudo[ \t]+-S|--(?:password-)?stdin|chpasswd", find)
 
 
+def _lone_login() -> Detector:
+    """Makes the detector for a key in place of a user with no password behind it, `curl -u KEY:`."""
+    prefix = compile_bytes(r"\bcurl\b(?:[^\n|;]|\\\n)*[ \t]-u[ =]?[\"']?")
+    key = re.compile(rb"[\w.-]{16,}(?=:(?:[\s\"']|$))")
+
+    def find(text: bytes) -> Iterator[Find]:
+        for _, start in prefix.spans(text):
+            value = key.match(text, start)
+            if value is not None and values.looks_random(value[0]):
+                yield start, value.end(), "token", KEYED
+
+    return Detector("login", "curl", find)
+
+
 def _to_chars() -> Detector:
     """Makes the detector for passwords of Java, which are written as arrays: `"x".toCharArray()`."""
     whole = compile_bytes(r"\"[^\"\n\\]+\"\.toCharArray\(\)")
@@ -399,7 +434,7 @@ def _go_dsn() -> Detector:
 
     def find(text: bytes) -> Iterator[Find]:
         for start, end in whole.spans(text):
-            if text[max(0, start - 2) : start] == b"//":
+            if text[max(0, start - 3) : start] == b"://":
                 continue  # The userinfo of a URL is judged elsewhere.
             colon, at = text.find(b":", start, end), text.rfind(b"@", start, end)
             value = text[colon + 1 : at]

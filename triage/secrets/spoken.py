@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from fixstream.triage.secrets import values
-from fixstream.triage.secrets.keys import Trust, judge
+from fixstream.triage.secrets.keys import Trust, is_id_key, judge
 from fixstream.triage.secrets.model import (
     KEYED,
     LOOSE,
@@ -58,7 +58,7 @@ _TELLING = (
     r"encryption[ _-]?key|signing[ _-]?key|unseal[ _-]?key(?: \d{1,2})?|credentials?|key|jwt|signature|unseal))"
 )
 _CONNECTORS = (
-    r"(?i:[ \t\"'`(\[<:#\\]{1,4}(?:(?:was|is|value|of|for|with|provided|supplied|given|rejected|"
+    r"(?i:[ \t\"'`(\[<:#\\]{1,4}(?:(?:was|is|value|of|for|with|to|as|provided|supplied|given|rejected|"
     r"invalid|using|header|ending|named)[ \t\"'`(:=\[<\\]{1,3}){0,2})"
 )
 _NEAR = compile_bytes(rf"{_TELLING}{_CONNECTORS}[\w+/=.~-]{{16}}")
@@ -93,9 +93,7 @@ def _find_near(text: bytes) -> Iterator[Find]:
         if before == b"/" and text[begin : whole.start()].endswith(b": "):
             continue  # Of a map of digests, `checksum/secret: x`.
         if text[begin : begin + 4].lower() in _BARE_KEY and (
-            len(value) < 20
-            or values.is_digest(value)
-            or text[max(0, begin - 7) : begin].lower() == b"public "
+            len(value) < 20 or values.is_digest(value) or is_id_key(text, begin)
         ):
             continue  # Keys of maps, caches and signatures are ids, public ones no secret.
         is_id = _UUID.fullmatch(value) and text[begin : begin + 3].lower() in (
@@ -110,19 +108,21 @@ def _find_near(text: bytes) -> Iterator[Find]:
 def _paired() -> Detector:
     """Makes the detector for a user with a password, `creds: ann/Tr0ub4dor` and `ann@x.org:Tr0ub4dor`."""
     prefix = compile_bytes(
-        r"(?:(?i:\b(?:creds?|credentials|login|logged in (?:as|with)))[ \t:='\"(]{1,3}[\w.@+\[\]-]{2,64}"
-        r"|[\w.+-]@[\w-]+(?:\.[\w-]+)+|\[email(?:_\d+)?\])(?: ?[:/|] ?)"
+        r"(?:(?i:\b(?:creds?|credentials|log(?:ged)? ?in)(?: (?:are|is|as|with|using))?)[ \t:='\"(]{1,3}[\w.@+\[\]-]{2,64}"
+        r"|\b(?:admin|root|administrator|postgres)|[\w.+-]@[\w-]+(?:\.[\w-]+)+|\[email(?:_\d+)?\])(?: ?[:/|] ?)"
     )
     value = re.compile(rb"[^\s\"'`,;/:.()<>\[\]{}\x1f]{8,64}(?=[\s\"',;)]|$)")
 
     def find(text: bytes) -> Iterator[Find]:
         for _, start in prefix.spans(text):
             word = value.match(text, start)
-            if word is not None and _IS_TYPED.match(word[0]):
+            if word is not None and (_IS_TYPED.match(word[0]) or is_jumbled(word[0])):
                 yield start, word.end(), "password", LOOSE
 
     return Detector(
-        "paired", r"@|\[email|[Cc]red(?:s|entials)?[ :=]|[Ll]og(?:in|ged in)[ :=]", find
+        "paired",
+        r"@|\[email|[Cc]red(?:s|entials)?[ :=]|[Ll]og(?:in|ged in| in)[ :=]|(?:admin|root|administrator|postgres)[:/]",
+        find,
     )
 
 
@@ -164,12 +164,12 @@ def _announced() -> Detector:
 def _declared() -> Detector:
     """Makes the detector for lines of a name and a value, as in `ENV DB_PASSWORD x` and properties."""
     line = compile_bytes(
-        rf"(?m)^[ \t]*(?:(?:ENV|setenv|(?i:setx)|export|set|#[ \t]*define)[ \t]+)?[\w.-]*{_DECLARABLE}[\w.-]*[ \t]+[^\s]+[ \t]*\r?$"
+        rf"(?m)^[ \t|]*(?:(?:ENV|setenv|(?i:setx)|export|set|#[ \t]*define)[ \t]+)?[\w.-]*{_DECLARABLE}[\w.-]*(?:[ \t]+|[ \t]*\|[ \t]*)[^\s|]+[ \t|]*\r?$"
     )
 
     def find(text: bytes) -> Iterator[Find]:
         for begin, end in line.spans(text):
-            *declared, name, word = text[begin:end].split()
+            *declared, name, word = text[begin:end].replace(b"|", b" ").split()
             value = word.strip(b"\"'")
             is_told = bool(declared) or value != word
             is_told = is_told or _IS_MIXED.match(value) is not None or is_jumbled(value)
@@ -180,7 +180,7 @@ def _declared() -> Detector:
                 start = text.rindex(value, begin, end)
                 yield start, start + len(value), verdict.kind, LOOSE
 
-    return Detector("declared", rf"{_DECLARABLE}[\w.-]*[ \t]", find)
+    return Detector("declared", rf"{_DECLARABLE}[\w.-]*[ \t|]", find)
 
 
 _DECLARABLE = r"(?i:passw(?:or)?d|passphrase|secret|token|api_?key|access_?key|bindpw|rootpw)"
@@ -240,16 +240,18 @@ _ANNOUNCED_SIGNS = r"(?i:passw|token|secret|key|passphrase)[^\n:]*:[ \t]*\r?\n"
 """What the patterns of those detectors cannot do without, as much of it as costs no counting."""
 
 
-_GAP = r"(?:[ \t]+|[\"'],[ \t]*)"
+_GAP = r"(?:[ \t]+|[\"'],\s*)"
 """Between an option and its value, on a command line or in a list of arguments."""
 _OPTION = (
-    r"[ \t]-u[ =]?[^\s]+[ \t]+-p[ =]?|\bredis-cli\b[^\n|;]*[ \t]-a[ \t]+"
+    r"[ \t\"'\[]-u(?:[ =]?|[\"'],[ \t]*[\"'])[^\s\"',]+[\"']?,?[ \t]+[\"']?-p(?:[\"'],[ \t]*|[ =]?)|\bredis-cli\b[^\n|;]*[ \t]-a[ \t]+"
     r"|\bssh-keygen\b[^\n|;]*[ \t]-N[ \t]+"
     r"|\bopenssl\b[^\n|;]*[ \t]-[kK][ \t]+|\bvault[ \t]+login[ \t]+|\bnet[ \t]+use[ \t]+(?:[A-Za-z]:[ \t]+)?\\\\[^\s]+[ \t]+(?:/user:[^\s]+[ \t]+)?"
     r"|\b(?:sqlcmd|bcp|osql|isql|(?:un)?zip)\b[^\n|;]*[ \t]-P[ \t]*|\b7z[ar]?\b[^\n|;]*[ \t]-p|\blftp\b[^\n|;]*[ \t]-u[ \t]+[^\s,]+,"
     r"|\bcrypto[ \t]+isakmp[ \t]+key[ \t]+(?:\d[ \t]+)?|\bwpa-psk[ \t]+(?:ascii|hex)[ \t]+\d[ \t]+"
     r"|\bgh[ \t]+secret[ \t]+set\b[^\n|;]*[ \t](?:--body|-b)[ \t=]+|\bpulumi[ \t]+config[ \t]+set\b[^\n|;]*[ \t]--secret[ \t]+[\w:.-]+[ \t]+"
     r"|:_(?:authToken|password|auth)[ \t]+|\buser[ \t]+\w+[ \t]+on >"
+    r"|\brabbitmqctl[ \t]+(?:add_user|change_password|authenticate_user)[ \t]+[^\s]+[ \t]+"
+    r"|\bhtpasswd[ \t]+-(?:nb|bn)\w*[ \t]+[^\s]+[ \t]+|\bhtpasswd[ \t]+-b\w*[ \t]+[^\s]+[ \t]+[^\s]+[ \t]+"
     r"|:[ \t]+PSK[ \t]+|\bUSER[ \t]+[^\s]+\r?\n[^\n]{0,60}\bPASS[ \t]+|\b[A-Za-z]{1,2}\d{1,5}[ ]LOGIN[ ][^\s]+[ ]"
     r"|\bldap(?:search|modify|add|delete|whoami|passwd)\b[^\n|;]*[ \t]-w[ \t]*|\bsnmp-server community[ \t]+"
 )
@@ -268,7 +270,7 @@ def detectors() -> tuple[Detector, ...]:
         ),
         _spaced(
             _OPTION,
-            " -[pP]|redis-cli|lftp|ssh-keygen|openssl|vault|net use|ldap|snmp-server| isakmp|wpa-psk|gh secret|pulumi|:_auth|:_pass| on >| PSK|PASS |LOGIN",
+            " -[pP]|redis-cli|lftp|ssh-keygen|openssl|vault|net use|ldap|snmp-server| isakmp|wpa-psk|rabbitmqctl|htpasswd -|gh secret|pulumi|:_auth|:_pass| on >| PSK|PASS |LOGIN",
             rank=KEYED,
             sure=True,
         ),
@@ -285,7 +287,7 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(
-            rf"\b{word}(?i:[ \t]+(?:is|was|of|set to|changed to|[057]):?)?(?:[ \t]+|[ \t]*[=-]>[ \t]*)",
+            rf"\b{word}(?i:[ \t]+(?:(?:is|was|has been)[ \t]+)?(?:is|was|of|(?:re)?set to|(?:changed|updated|rotated)(?: from)?(?: to)?|[057]):?)?(?:[ \t]+|[ \t]*[=-]>[ \t]*)",
             _SPOKEN_SIGNS,
             rank=LOOSE,
             sure=False,
@@ -298,7 +300,7 @@ def detectors() -> tuple[Detector, ...]:
         ),
         _spaced(r"(?i:\bpassword\()", r"(?i:password\()", rank=KEYED, sure=True),
         _spaced(
-            rf"(?i:\b{word}[ \t]+for[ \t]+(?:user[ \t]+)?[^\s]+?(?:[ \t]+(?:is|was)|:)[ \t]+)",
+            rf"(?i:\b{word}[ \t]+(?:(?:is[ \t]+)?generated[ \t]+)?for[ \t]+(?:the[ \t]+)?(?:user[ \t]+)?[^\s]+?(?:[ \t]+user)?(?:[ \t]+(?:is|was):?|:)[ \t]+|\bpassword[ \t]+\w+[ \t]+=[ \t]+)",
             _SPOKEN_SIGNS,
             rank=LOOSE,
             sure=False,
@@ -313,8 +315,8 @@ def detectors() -> tuple[Detector, ...]:
             sure=False,
         ),
         _spaced(
-            r"\b(?:docker|podman|helm|oras|skopeo|crane|oc|az|buildah|cf)\b[^\n|;]* login\b[^\n|;]*[ \t]-p[ \t=]*",
-            " login ",
+            r"\b(?:docker|podman|helm|oras|skopeo|crane|oc|az|buildah|cf)\b[^\n|;]*\blogin\b[^\n|;]*[ \t\"']-p(?:[\"'],[ \t]*|[ \t=]*)",
+            r"login[ '\"]",
             rank=KEYED,
             sure=True,
         ),
@@ -340,14 +342,14 @@ def detectors() -> tuple[Detector, ...]:
         Detector("near", _NEAR_SIGNS, _find_near),
         after_prefix(
             "one_time_code",
-            r"(?i:\b(?:verification|security|one[- ]time|otp|2fa|mfa|login|confirmation)(?: pass)?[ -]?(?:code|pin)(?: is|:| =|=)? |\byour code(?: is|:) )",
+            r"(?i:\b(?:verification|security|one[- ]time|otp|2fa|mfa|login|confirmation)(?: pass)?[ -]?(?:code|pin)(?: is|:| =|=)? |\byour code(?: is|:) |\bpin code(?: is|:| =|=) ?)|\bPIN(?: is|:| =|=) ?",
             r"\d{4,8}\b",
-            gate=r"(?i:(?:code|pin)(?: is|:| =|=)? \d)",
+            gate=r"(?i:(?:code|pin)(?: is|:| =|=)? ?\d)",
             rank=LOOSE,
         ),
         after_prefix(
             "secret",
-            r"(?i:\b(?:seed|recovery|mnemonic|backup|secret)[ _-]?(?:phrase|words?)\b[\"']?[ \t]*[:=]?[ \t]*[\"']?)",
+            r"(?i:\b(?:(?:seed|recovery|mnemonic|backup|secret)[ _-]?(?:phrase|words?)|mnemonic)\b[\"']?[ \t]*[:=]?[ \t]*[\"']?)",
             r"[a-z]{3,8}(?: [a-z]{3,8}){11,23}\b",
         ),
         _mail_login(),
