@@ -797,6 +797,11 @@ error: bad key <RSAKeyValue><Modulus>x</Modulus><D>«{B170}==»</D></RSAKeyValue
 {"kty":"RSA","n":"x","e":"AQAB","d":"«{W340}»"}
 {"kty":"oct","k":"«{W43}»"}
 mnemonic "«letter advice cage absurd amount doctor acoustic avoid letter advice cage above»"
+DEBUG 2026-11-30 10:11:12,123 connectionpool https://hooks.slack.com:443 "POST /services/«T{U8}/B{U10}/{A24}» HTTP/1.1" 404 9
+INFISICAL=«st.{H24}.{H32}.{H32}»
+PASSWORD='«it''s-a-secret»'
+creds: ann/«{A10}»
+credentials ann:«{A12}» rejected
 """
 
 KEPT_LINES = r"""
@@ -1612,4 +1617,20 @@ Cache restored from key: node-modules-{H64}
 Cache not found for input keys: Linux-node-{H64}, Linux-node-
 Restored cache key: v2-deps-main-{B43}=
 $ curl -u "$USER:$PASS" https://x
+client = Client(client_id=client_id, client_secret=client_secret, timeout=5)
+user, password = proxy_auth
+host, login_pass = split_login(address)
+def size_of(self, storage_key: StorageKey) -> int:
+def __init__(self, owner_secret: str):
+sharedSecret := []byte{0x00, 0x01}
+pool.privateKeys = sync.Pool{New: newKey}
+session.headers["api-key"] = api_key
+early: {earlySecret:  earlySecret, clientHello: hello}
+permissions: {id-token: write, contents: read}
+#define SYS_PASSWD    0x216
+&ssl_key=/home/shop/tls/client-key.pem
+api_key="hf_...",  # your own
+FUNC:_ZNSs9_M_assignEPcmc@GLIBCXX_3.4
+user name and password login, cookies and the rest are left out
+secrets: inherit
 """

@@ -83,6 +83,8 @@ def _rest_of_line(text: bytes, position: int) -> values.Value:
     if not quoted:
         pair = _NEXT_PAIR.search(text, begin, end)
         end = pair.start() if pair else end
+        if text[begin:end].endswith(b"):"):
+            end -= 1
         while end > begin and text[end - 1] in b",;)}]":
             end -= 1
     return begin, end, quoted
@@ -109,6 +111,29 @@ def _goes_on(text: bytes, value: bytes, end: int) -> bool:
     return value.isalpha() and value.isascii() and _NEXT_WORD.match(text, end) is not None
 
 
+_IDENTIFIER = re.compile(rb"[A-Za-z_$][\w.]*$")
+_TYPE = re.compile(rb"(?:[A-Z]+[a-z]+\d?){2,}$")
+_UNPACKED = re.compile(rb"\w, $")
+
+
+def _is_code(text: bytes, begin: int, end: int, lead: Lead, value: bytes) -> bool:
+    """Tells a name of code from a value: a call, a variable of that name, a type, what is unpacked."""
+    if not _IDENTIFIER.match(value):
+        return False
+    after, separator = text[end : end + 1], lead.separator
+    is_own_name = lead.name.lower().replace(b"-", b"_").endswith(value.lower())
+    if after in (b"(", b"{") or (after in (b",", b")", b";") and is_own_name):
+        return True
+    is_telling = judge(value.decode("latin-1")).trust is not Trust.NONE
+    if separator != b" = ":
+        return separator == b": " and is_telling and _TYPE.match(value) is not None
+    if b"_" in value and is_own_name:
+        return True
+    is_member = is_telling and lead.name.startswith((b"self.", b"this."))
+    is_unpacked = _UNPACKED.search(text, max(0, begin - 8), begin) is not None
+    return value.replace(b"_", b"").isalpha() and (is_member or is_unpacked)
+
+
 def _says_nothing(
     text: bytes, begin: int, end: int, lead: Lead, value: bytes, written: Written
 ) -> bool:
@@ -121,8 +146,9 @@ def _says_nothing(
         return True
     if written.is_quoted:
         return False
-    is_message = not written.is_tight and _goes_on(text, value, end)
-    return is_message or is_namesake(lead.name, lead.separator, value)
+    if not written.is_tight and _goes_on(text, value, end):
+        return True
+    return _is_code(text, begin, end, lead, value) or is_namesake(lead.name, lead.separator, value)
 
 
 def _judged(text: bytes, begin: int, position: int, lead: Lead) -> Find | None:
@@ -199,6 +225,7 @@ _MEMBER = re.compile(
     rb"(?i)(?:db_?|user_?|admin_?|keystore_?)?(?:password|passwd|passphrase|api_?key|secret_?key|access_?key"
     rb"|private_?key|auth_?token|access_?token|api_?token|token)$"
 )
+_CALL_ENDS = re.compile(rb"\\?[\"'`]\s*\)")
 _CALL_SIGNS = r"(?i:passw(?:or)?d|passphrase|key|token|secret|auth)\((?:Some\()?\\?[\"']"
 _CALL = compile_bytes(rf"[\w.]*{_CALL_SIGNS}")
 
@@ -215,7 +242,10 @@ def _set(text: bytes) -> Iterator[Find]:
         start, stop, quoted = values.read(text, quote, whole_line=False, percent=False)
         verdict = judge(name[-120:].decode("latin-1"))
         value = text[start:stop]
-        is_telling = quoted and verdict.trust is not Trust.NONE and not is_label(name, value)
+        is_alone = _CALL_ENDS.match(text, stop) is not None
+        is_telling = (
+            quoted and is_alone and verdict.trust is not Trust.NONE and not is_label(name, value)
+        )
         if is_telling and is_secret(verdict, value, WRITTEN[True, True, False]):
             yield start, stop, verdict.kind, KEYED
 

@@ -117,13 +117,17 @@ _PAIRS = {
     "secret id": Verdict(Trust.OWNED, "secret"),
     "public key": _NOT,
     "key token": _NOT,
+    "account sid": _NOT,
+    "service sid": _NOT,
+    "message sid": _NOT,
+    "call sid": _NOT,
     "existing secret": _NOT,
     "pull secret": _NOT,
     "pull secrets": _NOT,
     "tls secret": _NOT,
 }
 """Names whose last two words say more than the last: `secret_id` of Vault, `PublicKeyToken` of an assembly,
-`existingSecret` of a chart."""
+`AccountSid` of Twilio, `existingSecret` of a chart."""
 
 
 _FAILURES = frozenset({"error", "errors", "exception", "exceptions"})

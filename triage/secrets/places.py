@@ -224,7 +224,7 @@ _TEXT_BYTES = bytes(range(32, 127)) + b"\r\n\t"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _QUOTED_ARG = r"(?:\$[\w>-]+,[ \t]*)?[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
 _CALLS = (
-    r"(?i:\w*login|db\.auth|oauth\w*|wifi\.begin|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
+    r"(?i:\w*login|db\.auth|url\.userpassword|oauth\w*|wifi\.begin|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
     r"passwordauthentication|usernamepassword\w*|networkcredential|\w*credentials?)"
 )
 
@@ -445,7 +445,7 @@ def _go_dsn() -> Detector:
             is_told = text[at + 1 : end].endswith(b"(") or b":" in text[at:end]
             if not is_told and (not _MIXED_8.match(value) or text.startswith(b"sha", at + 1)):
                 continue
-            if not values.is_stand_in(value):
+            if not values.is_stand_in(value) and not value.startswith(b"_Z"):
                 yield (colon + 1, at, "password", KEYED)
 
     return Detector("dsn", r":[^\s:@/\"'<>()\x1f]+@", find)
