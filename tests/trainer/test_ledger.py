@@ -42,6 +42,21 @@ def test_a_gap_is_refused_and_can_be_accepted_on_purpose() -> None:
     assert generous.num_waiting == 2
 
 
+def test_a_single_event_that_never_came_is_a_gap() -> None:
+    ledger = Ledger()
+    ledger.accept(training_batch(0, 4), SOURCE, 0)
+    with pytest.raises(OffsetGap, match="1 events never came"):
+        ledger.accept(training_batch(5, 8), SOURCE, 1)
+
+
+def test_a_blocked_batch_teaches_nothing_and_is_no_gap() -> None:
+    ledger = Ledger(blocked=[OffsetRange(*SOURCE, 1, 2)])
+    for number in range(3):
+        ledger.accept(training_batch(number * 2, number * 2 + 2), SOURCE, number)
+    assert taken_ids(ledger, 9) == ["event-0", "event-1", "event-4", "event-5"]
+    assert ledger.num_blocked == 2
+
+
 def test_dead_lettered_offsets_are_no_gap() -> None:
     ledger = Ledger()
     ledger.accept(training_batch(0, 4, missing=(0, 3)), SOURCE, 0)
