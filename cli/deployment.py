@@ -110,13 +110,19 @@ class Deployment:
         """Address of one service's Prometheus metrics."""
         return f"http://127.0.0.1:{self.health_ports[service]}/metrics"
 
+    def access(self) -> dict[str, str]:
+        """What commands in another terminal need to find this broker and these models."""
+        return {
+            "FIXSTREAM_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "CHECKPOINT_DIR": str(self.config.models_dir or self.config.data_dir / "models"),
+        }
+
     def child_environment(self) -> dict[str, str]:
         """The environment that services of this deployment run in."""
         ours = {
-            "FIXSTREAM_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            **self.access(),
             "FIXSTREAM_TOPIC_PREFIX": self.config.topic_prefix,
             "FIXSTREAM_INFERENCE_PORT": str(self.config.rest_port),
-            "CHECKPOINT_DIR": str(self.config.models_dir or self.config.data_dir / "models"),
             "FIXSTREAM_STREAMS_DATA_DIR": str(self.config.data_dir / "streams"),
             "FIXSTREAM_STREAMS_METRICS_PORT": str(self.health_ports.get("stream", 0)),
             "FIXSTREAM_TRAINER_METRICS_PORT": str(self.health_ports.get("train", 0)),

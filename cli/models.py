@@ -138,8 +138,10 @@ def block_range(
     guilty = learnt_from(history, wanted)
     if guilty:
         before = newest_before(history, guilty[0].version)
-        advice = f"; `fixstream models rollback {before}` goes back to before it" if before else ""
-        out.print(f"version {guilty[0].version} has learnt from it already{advice}", markup=False)
+        way = f"models rollback {before}` goes back to before it"
+        advice = way if before else "retrain` builds the model anew without it"
+        told = f"version {guilty[0].version} has learnt from it already; `fixstream {advice}"
+        out.print(told, markup=False)
 
 
 def _line(update: ModelUpdate, *, is_kept: bool) -> str:
@@ -208,7 +210,10 @@ def _trusted() -> TrustedKeys:
     folder = _key_path().parent
     trusted = TrustedKeys.load(folder)
     if not trusted.keys:
-        raise ArtifactRejected(f"no public key in {folder}: nothing can be verified")
+        raise ArtifactRejected(
+            f"no public key in {folder}: nothing can be verified. CHECKPOINT_DIR has to name the "
+            "trainer's folder; that of `fixstream up` is .fixstream/models"
+        )
     return trusted
 
 

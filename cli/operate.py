@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -69,6 +70,8 @@ def up(
         out.print(
             f"fixstream is up: {deployment.rest_url}  (Kafka: {deployment.bootstrap_servers})"
         )
+        variables = " ".join(f"{k}={shlex.quote(v)}" for k, v in deployment.access().items())
+        tell(f"for commands in other terminals: export {variables}")
         while not stop.wait(WATCH_INTERVAL_S):
             for service, status in deployment.ended().items():
                 tell(f"{service} ended (exit {status}); starting it again")

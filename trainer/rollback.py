@@ -17,6 +17,7 @@ from fixstream.schemas.codec import Codec
 from fixstream.schemas.enums import UpdateKind
 from fixstream.schemas.errors import ArtifactRejected, RetryLater, Stop
 from fixstream.schemas.records import ModelUpdate, OffsetRange
+from fixstream.schemas.topics import ERRORS_RAW, FEEDBACK, TRAINING_BATCHES
 from fixstream.trainer.checkpoint import (
     CheckpointStore,
     SigningKey,
@@ -97,13 +98,14 @@ def block_range(desk: Desk, key: SigningKey, blocked: OffsetRange, reason: str) 
     """Says that a range may not be learnt from, from now on; the model in use stays.
 
     Raises:
-        NotPossible: the range is empty, or nothing was promoted yet.
+        NotPossible: the range is empty, nobody learns from that topic, or nothing was promoted yet.
         RetryLater: Kafka did not answer.
     """
     if not 0 <= blocked.first_offset < blocked.next_offset:
         raise NotPossible("the range is empty: NEXT has to be above FIRST")
 
     def statement(history: UpdateHistory) -> ModelUpdate:
+        _check_topic(desk.kafka, history, blocked.topic)
         in_use = history.in_use
         if in_use is None:
             raise NotPossible("no model was promoted yet, so there is nothing to speak about")
@@ -119,6 +121,14 @@ def block_range(desk: Desk, key: SigningKey, blocked: OffsetRange, reason: str) 
         )
 
     return _append(desk, key, statement)
+
+
+def _check_topic(kafka: KafkaSettings, history: UpdateHistory, topic: str) -> None:
+    """A misspelt name would be signed, stand there for ever, and block nothing."""
+    names = [kafka.topic(one) for one in (ERRORS_RAW, TRAINING_BATCHES, FEEDBACK)]
+    origins = {each.topic for one in history.updates for each in one.lineage}
+    if topic not in origins.union(names):
+        raise NotPossible(f"nothing is learnt from {topic!r}; name one of {', '.join(names)}")
 
 
 def learnt_from(history: UpdateHistory, wanted: OffsetRange) -> list[ModelUpdate]:

@@ -203,7 +203,9 @@ def test_the_commands(kafka_topics: Kafka, tmp_path: Path, monkeypatch: pytest.M
     assert "are good" in asked("verify", str(tmp_path / promoted.artifact_uri))
     said = asked("block-range", RAW_TOPIC, "0", "2", "5", "--reason", "poisoned")
     assert "2 to 4 is blocked" in said
-    assert "has learnt from it already" in said
+    assert "has learnt from it already; `fixstream retrain` builds" in said
+    with pytest.raises(NotPossible, match=r"nothing is learnt from 'errors\.rw\.v1'"):
+        asked("block-range", "errors.rw.v1", "0", "2", "5", "--reason", "misspelt")
     assert "back in use" in asked("rollback", version, "--reason", "to be sure")
     assert "rolled_back" in asked("list")
     monkeypatch.setenv("FIXSTREAM_TRAINER_SIGNING_KEY", str(tmp_path / "keys" / "none.pem"))
