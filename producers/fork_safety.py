@@ -1,8 +1,8 @@
 """What a fork asks of us: locks made anew in the child, and an end for children without `atexit`.
 
 Locks that a fork may have copied while another thread held them are replaced in the child. Children
-of `multiprocessing`, and of its kin that Celery uses, leave by `os._exit`: they call finalizers of
-their own in place of `atexit`'s.
+of `multiprocessing` leave by `os._exit`: they call finalizers of their own in place of `atexit`'s.
+Celery's leave without even those, but send a signal before.
 """
 
 from __future__ import annotations
@@ -60,6 +60,19 @@ def close_when_a_child_ends(closable: Closable) -> None:
         process, util = sys.modules.get(process_module), sys.modules.get(util_module)
         if process is not None and util is not None and _is_child(process):
             util.Finalize(closable, closable.close, exitpriority=_EARLY)
+    celery_signals = sys.modules.get("celery.signals")
+    if celery_signals is not None:
+        _in_celery.add(closable)
+        # Sent in no other process, so it may be connected in any.
+        celery_signals.worker_process_shutdown.connect(_close_in_celery)
+
+
+_in_celery: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def _close_in_celery(**_: object) -> None:
+    for closable in list(_in_celery):
+        closable.close()
 
 
 def _is_child(process_module: object) -> bool:

@@ -1,4 +1,4 @@
-"""The interpreter's own last exits for exceptions: sys, threading and asyncio.
+"""The interpreter's own last exits: for exceptions sys, threading and asyncio; and `os._exit`.
 
 Each hook reports and then calls what was there before it, so nothing that the host printed or did
 is lost. Installing twice changes nothing.
@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, NoReturn
 
+from fixstream.producers import host_log
 from fixstream.producers.log_handler import ErrorEventHandler
 from fixstream.producers.reporter import ErrorReporter, Sighting
 from fixstream.schemas.enums import EventSource, Severity
+
+_EXIT_HELD_UP_S: Final = 5.0
+"""For a sink of the host's own; the Kafka sink has a deadline of its own, and a shorter one."""
 
 
 class InterpreterHooks:
@@ -26,13 +31,16 @@ class InterpreterHooks:
         self._reporter = reporter
         self._previous_sys = sys.excepthook
         self._previous_threading = threading.excepthook
+        self._previous_exit = os._exit
         self._log_tap: _LogTap | None = None
 
     def install(self) -> None:
-        """Put in the hooks for what nobody catches."""
+        """Put in the hooks for what nobody catches, and for an end that runs no `atexit`."""
         self._previous_sys, sys.excepthook = sys.excepthook, self._on_uncaught
         self._previous_threading = threading.excepthook
         threading.excepthook = self._on_thread_failure
+        self._previous_exit = os._exit
+        setattr(os, "_exit", self._on_exit)  # noqa: B010 -- mypy: not assignable
 
     def install_logging(self) -> None:
         """See every logger's records as well."""
@@ -45,6 +53,8 @@ class InterpreterHooks:
             sys.excepthook = self._previous_sys
         if threading.excepthook == self._on_thread_failure:
             threading.excepthook = self._previous_threading
+        if os._exit == self._on_exit:
+            setattr(os, "_exit", self._previous_exit)  # noqa: B010
         if self._log_tap is not None:
             self._log_tap.remove()
             self._log_tap = None
@@ -66,6 +76,18 @@ class InterpreterHooks:
             sighting = _at("threading.excepthook", thread=name)
             self._reporter.report_exception(args.exc_value, sighting)
         self._previous_threading(args)
+
+    def _on_exit(self, status: int) -> NoReturn:
+        try:
+            # On another thread: this one may be a signal's, inside of a lock that closing needs.
+            closing = threading.Thread(target=self._reporter.sink.close, daemon=True)
+            closing.start()
+            closing.join(_EXIT_HELD_UP_S)
+        except BaseException as error:  # noqa: BLE001 -- what was asked for is an end
+            if isinstance(error, Exception):
+                host_log.swallowed("the hook of os._exit", error)
+        finally:
+            self._previous_exit(status)
 
 
 class _LogTap:

@@ -164,17 +164,24 @@ class KafkaSink:
 
 
 def default_collaborators(settings: KafkaSettings, config: KafkaSinkConfig) -> Collaborators:
-    """The real ones; what is slow to make is made on the worker's thread, when it is needed.
+    """The real ones, with everything loaded that the first event needs; only Kafka is met later.
+
+    Loaded here and not by the worker: a child that is forked while another thread imports waits for
+    ever where it imports the same; and what is loaded now, no child has to load before it ends.
 
     Raises:
         Misconfigured: A Schema Registry is named, but what it takes is not installed.
     """
+    from confluent_kafka import Producer
+
     from fixstream.runtime.registry import make_codec
 
+    codec = make_codec(settings)
+    codec.prepare(ErrorEvent)
     return Collaborators(
-        connect=lambda: _quiet_producer(settings, config),
-        scrub=lambda event: _scrubber().scrub_event(event),
-        encode=make_codec(settings).encode,
+        connect=lambda: _quiet_producer(Producer, settings, config),
+        scrub=_scrubber().scrub_event,
+        encode=codec.encode,
         clock=SystemClock(),
     )
 
@@ -186,11 +193,11 @@ def _scrubber() -> Scrubber:
     return Scrubber()
 
 
-def _quiet_producer(settings: KafkaSettings, config: KafkaSinkConfig) -> ProducerClient:
+def _quiet_producer(
+    make: Callable[..., ProducerClient], settings: KafkaSettings, config: KafkaSinkConfig
+) -> ProducerClient:
     """A producer for other people's processes: `runtime.kafka`'s logs, and retries for minutes."""
-    from confluent_kafka import Producer
-
-    producer: ProducerClient = Producer(
+    return make(
         {
             **settings.client_config(),
             "client.id": "fixstream-producers",
@@ -211,7 +218,6 @@ def _quiet_producer(settings: KafkaSettings, config: KafkaSinkConfig) -> Produce
         # Without a logger librdkafka writes to the host's standard error.
         logger=silent_logger(),
     )
-    return producer
 
 
 def silent_logger() -> logging.Logger:

@@ -75,6 +75,10 @@ class Codec:
         self._writers: dict[int, Schema] = {}
         self._headers: dict[str, bytes] = {}
 
+    def prepare(self, record_type: type) -> None:
+        """Make now what the first `encode` of this type would make; no registry is asked."""
+        _newest(record_type)
+
     def encode(self, record: Record) -> bytes:
         """The record as bytes, in the newest version of its schema.
 

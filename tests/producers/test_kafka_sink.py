@@ -345,10 +345,62 @@ def test_a_child_of_multiprocessing_sends_before_it_leaves(tmp_path: Path) -> No
     assert file.read_text() == "50"
 
 
-def test_a_host_that_leaves_at_once_is_not_held_up() -> None:
+def test_a_host_that_leaves_at_once_ends_with_its_own_status() -> None:
     body = "fixstream.producers.capture_exception(ValueError('x')); os._exit(5)"
 
     assert run_host(body).returncode == 5
+
+
+_ABRUPT = """
+from pathlib import Path
+from dataclasses import replace
+from fixstream.producers.kafka_sink import KafkaSink, KafkaSinkConfig, default_collaborators
+from fixstream.runtime.settings import KafkaSettings
+from support.producers import AcceptingProducer
+
+
+class Recording(AcceptingProducer):
+    def poll(self, timeout):
+        num_reports = super().poll(timeout)
+        Path({file!r}).write_text(str(len(self.produced)))
+        return num_reports
+
+
+settings = KafkaSettings(bootstrap_servers="localhost:1")
+parts = default_collaborators(settings, KafkaSinkConfig())
+sink = KafkaSink(settings, collaborators=replace(parts, connect=Recording))
+fixstream.producers.shut_down()
+fixstream.producers.init(service="shop", sink=sink, hooks={hooks})
+for number in range(20):
+    fixstream.producers.capture_exception(ValueError(str(number)))
+{leave}
+"""
+
+
+def test_what_waits_is_sent_before_os_exit(tmp_path: Path) -> None:
+    file = tmp_path / "sent"
+    done = run_host(_ABRUPT.format(file=str(file), hooks=True, leave="os._exit(6)"))
+
+    assert (done.returncode, done.stderr) == (6, "")
+    assert file.read_text() == "20"
+
+
+def test_what_waits_is_sent_before_a_worker_of_celery_leaves(tmp_path: Path) -> None:
+    file = tmp_path / "sent"
+    leave = "celery.signals.worker_process_shutdown.send(sender=None)\nos._exit(6)"
+    body = "import celery.signals\n" + _ABRUPT
+    done = run_host(body.format(file=str(file), hooks=False, leave=leave))
+
+    assert (done.returncode, done.stderr) == (6, "")
+    assert file.read_text() == "20"
+
+
+def test_the_first_event_imports_nothing(tmp_path: Path) -> None:
+    body = _ABRUPT.format(file=str(tmp_path / "sent"), hooks=True, leave="")
+    body = body.replace("for number", "loaded = set(sys.modules)\nfor number")
+    done = run_host(body + "sink.flush(5.0)\nprint(set(sys.modules) - loaded)")
+
+    assert (done.returncode, done.stdout) == (0, "set()\n")
 
 
 def test_a_host_that_is_told_to_stop_stops() -> None:
