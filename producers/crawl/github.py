@@ -30,7 +30,7 @@ from fixstream.producers.crawl.github_items import (
 from fixstream.producers.crawl.host_client import Question, Reply
 from fixstream.producers.crawl.json_values import objects_in
 from fixstream.producers.crawl.links import last_page, next_query
-from fixstream.producers.crawl.posts import Answer, solution_id
+from fixstream.producers.crawl.posts import Answer, solution_id, text_revision
 from fixstream.producers.crawl.source import Harvest, HttpSource
 from fixstream.producers.crawl.trail import Seen, Trail, Walk
 from fixstream.schemas.enums import EventSource
@@ -48,7 +48,7 @@ _TRY, _MAX_TRIES = "?", 3
 _MAX_UNANSWERED = 3
 """Issues of a page after which the host is believed to fail as a whole."""
 _MAX_CHECKED = 5
-"""Each costs a request of the sixty an hour that a crawler without a token has."""
+"""Each costs two requests of the sixty an hour that a crawler without a token has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class GitHubSource(HttpSource[GitHubConfig]):
                 trail.etag = reply.headers.get("ETag", "")[:500]
             moved = _list_params(label or _DEFAULT_LABEL, trail.since)
             params = moved if walk.page == 1 else {**params, **(following or {})}
-        async for harvest in self._deleted(trail):
+        async for harvest in self._looked_after(trail):
             yield harvest
 
     async def _news(
@@ -131,7 +131,8 @@ class GitHubSource(HttpSource[GitHubConfig]):
         tombstones: tuple[str, ...] = ()
         if answer is not None:
             post = dataclasses.replace(post, solution_id=answer.solution_id)
-            revision = f"{answer.url} {answer.created_at.isoformat()}"
+            # Of the text: a comment is edited, and a pull request is touched, without a new time.
+            revision = text_revision(answer.url, answer.post.title, answer.body.text)
             is_new = not trail.has_revision(key, revision)
             trail.note(key, Seen("", revision, int(now.timestamp())))
             answer = answer if is_new else None
@@ -174,21 +175,28 @@ class GitHubSource(HttpSource[GitHubConfig]):
             return None
         return best_fix(_comments(comments), issue)
 
-    async def _deleted(self, trail: Trail) -> AsyncGenerator[Harvest, None]:
-        """Tombstones for solved issues that are there no more; a few are asked for a run."""
+    async def _looked_after(self, trail: Trail) -> AsyncGenerator[Harvest, None]:
+        """Solved issues, a few a run: gone ones become tombstones, edited fixes are read anew.
+
+        An edit of a comment need not change the issue, so the list does not tell of it.
+        """
         now_s = int(self._clock.now().timestamp())
         for key in trail.due_for_check(_SOLUTION_PREFIX, now_s - _CHECK_EVERY_S, _MAX_CHECKED):
             post_id = key.removeprefix(_SOLUTION_PREFIX)
-            seen = trail.get(key)
+            seen = trail.get(key) or Seen("")
+            repository, _, number = post_id.rpartition("#")
             try:
-                repository, _, number = post_id.rpartition("#")
-                await self._ask(Question(f"repos/{repository}/issues/{number}", method="issue"))
+                question = Question(f"repos/{repository}/issues/{number}", method="issue")
+                issue = read_issue((await self._ask(question)).content, repository)
+                answer = await self._answer(issue, repository) if issue.is_solved else None
             except Gone:
                 trail.forget(key)
                 yield Harvest(tombstones=(solution_id(SOURCE, post_id),))
+            except InvalidRecord:
+                trail.note(key, dataclasses.replace(seen, checked_at=now_s))
+                yield Harvest(skipped=Counter(bad_item=1))
             else:
-                trail.note(key, dataclasses.replace(seen or Seen(""), checked_at=now_s))
-                yield Harvest()
+                yield self._harvest(issue, answer, trail)
 
     async def _all(self, question: Question) -> list[Any]:
         """The items of a list, following its links; of a very long one its beginning and its end.

@@ -112,6 +112,32 @@ async def test_a_deleted_issue_is_taken_back(api: ApiServer, tmp_path: Path) -> 
     assert crawl.publisher.tombstones == ["github:acme/shop#1"]
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+async def test_an_edited_closing_comment_is_published_again(
+    api: ApiServer, tmp_path: Path, is_listed: bool
+) -> None:
+    listed, said = [closed(1)], [comment("Do it like this instead.", -90)]
+    api.on(LIST, lambda _: listed)
+    api.on(f"{LIST}/1", lambda _: listed[0])
+    api.on(f"{LIST}/1/timeline", lambda _: said)
+    crawl = bench(api, tmp_path)
+    await crawl.crawl()
+    await crawl.crawl()
+    assert len(crawl.publisher.solutions) == 1
+
+    # Where the edit does not touch the issue, it is seen when the issue is looked after.
+    said[:] = [comment("Do it like that, since 2.0.", -90, updated_at=stamp(30))]
+    if is_listed:
+        listed[:] = [closed(1, 30)]
+    else:
+        crawl.clock.advance(8 * 86400)
+    await crawl.crawl()
+    await crawl.crawl()
+    texts = [one.text for one in crawl.publisher.solutions]
+    assert texts == ["Do it like this instead.", "Do it like that, since 2.0."]
+    assert len(set(crawl.solution_ids)) == 1
+
+
 async def test_an_unchanged_list_is_asked_for_by_its_etag(api: ApiServer, tmp_path: Path) -> None:
     def listed(request: web.Request) -> web.Response:
         if request.headers.get("If-None-Match") == 'W/"v1"':
