@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -67,6 +68,12 @@ def tail(
     positions: Annotated[
         Path | None, typer.Option(help="File that keeps how far each log was read.")
     ] = None,
+    timezone: Annotated[
+        str | None,
+        typer.Option(
+            help="Zone of times that name none, as Europe/Berlin; left out: this machine's."
+        ),
+    ] = None,
 ) -> None:
     """Follow log files and publish the errors in them, a trace over many lines as one event."""
     from fixstream.producers.tail.service import DEFAULT_POSITIONS, TailConfig, run
@@ -79,6 +86,7 @@ def tail(
         paths=tuple(paths),
         service=service,
         environment=environment,
+        zone=_zone(timezone),
         positions=positions or DEFAULT_POSITIONS,
         from_end=from_end,
         once=once,
@@ -86,6 +94,13 @@ def tail(
     with StopSignal() as stop:
         sent = run(config, load_settings(KafkaSettings), stop)
     err.print(f"{sent.num_sent} errors published, {sent.num_skipped} skipped")
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ValueError, OSError, KeyError):
+        raise typer.BadParameter(f"{name} is no time zone", param_hint="--timezone") from None
 
 
 @schemas.command("check")

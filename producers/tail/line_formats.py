@@ -60,7 +60,8 @@ _LEVEL_WORD = (
     r"|DBG|INF|WRN|FTL"
 )
 _RFC3164 = re.compile(
-    r"(?:<(?P<priority>\d{1,3})>)?[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d "
+    r"(?:<(?P<priority>\d{1,3})>)?"
+    r"(?P<time>[A-Z][a-z]{2} [ \d]\d(?: \d{4})? \d\d:\d\d:\d\d) "
     r"(?:(?P<host>[\w.:-]{0,254}[\w.-]) )?"
     r"(?P<app>[\w./@-]{1,64})(?:\[(?P<process>\d{1,10})\])?: ?"
 )
@@ -73,12 +74,12 @@ _RSYSLOG = re.compile(
 )
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,9})?"
 _TIME = (
-    rf"(?P<time>\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}(?: ?Z| ?[+-]\d\d:?\d\d)?"
+    rf"(?P<time>(?:\d{{4}}[-/]\d\d[-/]\d\d[T ]{_CLOCK}"
     # Apache's, Tomcat's and PHP's, Django's
     rf"|[A-Z][a-z]{{2}} [A-Z][a-z]{{2}} [ \d]\d {_CLOCK} \d{{4}}"
     rf"|\d\d-[A-Z][a-z]{{2}}-\d{{4}} {_CLOCK}|\d\d/[A-Z][a-z]{{2}}/\d{{4}}[ :]{_CLOCK}"
     # Which is the month depends on the country.
-    rf"|\d\d?[./]\d\d?[./]\d{{4}},? {_CLOCK})"
+    rf"|\d\d?[./]\d\d?[./]\d{{4}},? {_CLOCK})(?: ?Z| ?[+-]\d\d:?\d\d| (?:UTC|GMT)\b)?)"
 )
 _PLAIN = re.compile(
     # A time and, within the next few words, a level: in capitals, or in brackets, or at once.
@@ -95,6 +96,7 @@ _LEVEL_FIRST = re.compile(
     rf"\[?(?P<level>{_LEVEL_WORD})\]?(?::| +-| {{1,4}}(?=\S)|\s*$)"
 )
 _ZONE_APART = re.compile(r" (Z$|[+-]\d\d:?\d\d$)")
+_UTC_NAMED = re.compile(r" (?:UTC|GMT)$")
 _NAMED_MONTH = (
     "%a %b %d %H:%M:%S %Y",
     "%a %b %d %H:%M:%S.%f %Y",
@@ -102,7 +104,11 @@ _NAMED_MONTH = (
     "%d-%b-%Y %H:%M:%S.%f",
     "%d/%b/%Y %H:%M:%S",
     "%d/%b/%Y:%H:%M:%S",
+    "%b %d %Y %H:%M:%S",
 )
+_MAX_TIME_CHARS = 40
+YEARLESS: Final = 4
+"""The year of a time whose line names none, as those of RFC 3164; it has a 29 February."""
 _KLOG = re.compile(r"(?P<level>[DIWEF])(?:\d{4}){1,2} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] ")
 _COLOURS = re.compile(r"\x1b\[[\d;]{0,20}m")
 _PAIR = re.compile(r'([A-Za-z_@][\w.@/-]{0,63})=("(?:[^"\\]|\\.)*"|[^\s"=]*)(?=\s|$)')
@@ -126,6 +132,7 @@ class LogLine:
     """Whether the application said so. What a daemon writes to standard error, its traces too,
     syslog forwards as informational."""
     time: datetime | None = None
+    """Without a zone where the line names none, in `YEARLESS` where it names no year."""
     error_type: str | None = None
     stack_trace: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -143,7 +150,7 @@ def read_line(text: str) -> LogLine:
         return replace(
             inner,
             is_partial=wrapped.is_partial,
-            time=inner.time or wrapped.time,
+            time=_surer(inner.time, wrapped.time),
             stream=wrapped.stream + inner.stream,
         )
     if text.startswith("{"):
@@ -171,29 +178,48 @@ def _numbered(level: int) -> str | None:
 
 
 def time_of(value: object) -> datetime | None:
-    """A time from ISO 8601 text or from a number of seconds, milli-, micro- or nanoseconds."""
+    """A time from text, or from a number of seconds, milli-, micro- or nanoseconds.
+
+    In UTC where a zone is named; without one, and in `YEARLESS`, where the text leaves it open.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return _from_epoch(float(value))
     if not isinstance(value, str):
         return None
-    text = value.replace(",", ".").replace("/", "-")
+    text = _ZONE_APART.sub(r"\1", _UTC_NAMED.sub("Z", value.replace(",", ".")))
     try:
-        time = datetime.fromisoformat(_ZONE_APART.sub(r"\1", text))
+        time = datetime.fromisoformat(text.replace("/", "-"))
     except ValueError:
-        return _with_named_month(value.replace(",", "."))
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        return _with_named_month(text)
+    return time if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _surer(told: datetime | None, outer: datetime | None) -> datetime | None:
+    """The line's own time; where it names no zone, rather the one that was put around it."""
+    if told is None or (told.tzinfo is None and outer is not None and outer.tzinfo is not None):
+        return outer
+    return told
 
 
 def _with_named_month(text: str) -> datetime | None:
     """The time of one of the layouts that name the month in English, whatever the locale."""
-    for layout in _NAMED_MONTH if len(text) < 40 else ():
+    if len(text) > _MAX_TIME_CHARS:
+        return None
+    for layout in _NAMED_MONTH:
         try:
-            return datetime.strptime(text, layout).replace(tzinfo=UTC)
+            return datetime.strptime(text, layout)  # noqa: DTZ007 -- the zone is not known
+        except ValueError:
+            pass
+        try:
+            return datetime.strptime(text, f"{layout}%z").astimezone(UTC)
         except ValueError:
             continue
-    return None
+    try:
+        return datetime.strptime(f"{YEARLESS:04} {text}", "%Y %b %d %H:%M:%S")  # noqa: DTZ007
+    except ValueError:
+        return None
 
 
 def _from_epoch(number: float) -> datetime | None:
@@ -241,7 +267,7 @@ def _syslog(text: str) -> LogLine | None:
         inner,
         level=level,
         is_level_own=inner.level is not None,
-        time=inner.time or time_of(found.get("time")),
+        time=_surer(inner.time, time_of(found.get("time"))),
         attributes=attributes,
         is_wrapped=True,
         stream=f"{found['host']} {found['app']} {found['process']}",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from fixstream.producers.capture import clean_attributes, sdk_name
 from fixstream.producers.safe_text import clean_text
-from fixstream.producers.tail.line_formats import ERROR_LEVELS
+from fixstream.producers.tail.line_formats import ERROR_LEVELS, YEARLESS
 from fixstream.producers.tail.record_assembly import LogRecord
 from fixstream.schemas import limits
 from fixstream.schemas.enums import EventSource
@@ -17,6 +17,10 @@ from fixstream.triage.trace import ParsedTrace, parse_trace
 
 _MAX_MESSAGE_CHARS = 8_192
 _MAX_TRACE_CHARS = 65_536
+_AHEAD = timedelta(days=1)
+"""How far a clock may be ahead before a time without a year is believed to be last year's."""
+_LEAP_YEARS_APART = 8
+"""Around 1900 and 2100; in between it is 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class LogOrigin:
     path: str
     file_key: str
     """What stays the same when the file is renamed."""
+    zone: tzinfo | None = None
+    """Of times that name none; None takes this machine's."""
 
 
 def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -> ErrorEvent | None:
@@ -46,7 +52,7 @@ def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -
     level = record.line.level
     return ErrorEvent(
         event_id=_event_id(record, origin),
-        occurred_at=record.line.time or seen_at,
+        occurred_at=full_time(record.line.time, seen_at, origin.zone) or seen_at,
         service=origin.service,
         environment=origin.environment,
         source=EventSource.LOGGING,
@@ -60,6 +66,31 @@ def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -
         ),
         sdk=sdk_name(),
     )
+
+
+def full_time(time: datetime | None, seen_at: datetime, zone: tzinfo | None) -> datetime | None:
+    """A line's time in UTC; the zone and the year that it leaves open are filled in.
+
+    The year is the last one in which the time is not more than a day ahead of `seen_at`, so it is
+    the nearest past one. None when there is no such time.
+    """
+    if time is None or time.tzinfo is not None:
+        return time
+    if time.year != YEARLESS:
+        return _in_zone(time, time.year, zone)
+    for year in range(seen_at.year + 1, seen_at.year - _LEAP_YEARS_APART, -1):
+        found = _in_zone(time, year, zone)
+        if found is not None and found <= seen_at + _AHEAD:
+            return found
+    return None
+
+
+def _in_zone(time: datetime, year: int, zone: tzinfo | None) -> datetime | None:
+    try:
+        # A time without a zone is converted as this machine's own.
+        return time.replace(year=year, tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None  # A 29 February, or the edge of the calendar.
 
 
 def _error_type(record: LogRecord, trace: ParsedTrace | None) -> str | None:

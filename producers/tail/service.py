@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Protocol
 
@@ -58,6 +59,8 @@ class TailConfig:
     service: str | None = None
     """None takes each file's name, without its endings."""
     environment: str = "production"
+    zone: tzinfo | None = None
+    """Of times in logs that name none; None takes this machine's."""
     positions: Path = DEFAULT_POSITIONS
     from_end: bool = False
     """Begin files without a saved position at their end."""
@@ -251,8 +254,10 @@ class Tail:
 
     def _follow(self, path: Path) -> FollowedPath:
         service = self._config.service or path.name.split(".", 1)[0] or "log"
-        environment = self._config.environment
-        return FollowedPath(path, lambda file: LogOrigin(service, environment, str(path), file.key))
+        environment, zone = self._config.environment, self._config.zone
+        return FollowedPath(
+            path, lambda file: LogOrigin(service, environment, str(path), file.key, zone)
+        )
 
     def _save(self, positions: dict[str, Position]) -> None:
         self._positions.save(positions)

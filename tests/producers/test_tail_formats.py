@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixstream.producers.tail.line_formats import read_line, time_of
-from fixstream.producers.tail.log_events import LogOrigin, event_from_record
+from fixstream.producers.tail.line_formats import YEARLESS, read_line, time_of
+from fixstream.producers.tail.log_events import LogOrigin, event_from_record, full_time
 from fixstream.producers.tail.record_assembly import MAX_LINES, LogRecord, RecordAssembler
 from fixstream.schemas.records import ErrorEvent
 from fixstream.schemas.validation import validate
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-ORIGIN = LogOrigin("shop", "test", "/var/log/shop.log", "key")
+ORIGIN = LogOrigin("shop", "test", "/var/log/shop.log", "key", UTC)
 
 PYTHON = """Traceback (most recent call last):
   File "/srv/shop/pay.py", line 7, in pay
@@ -136,7 +138,12 @@ def test_a_line_tells_its_level(line: str, level: str | None) -> None:
     [
         ("2026-11-22T12:00:00Z", NOW),
         ("2026-11-22 13:00:00,000 +0100", NOW),
-        ("2026/11/22 12:00:00", NOW),
+        ("2026-11-22 12:00:00.000 UTC", NOW),
+        ("2026/11/22 12:00:00", NOW.replace(tzinfo=None)),
+        ("22/Nov/2026:13:00:00 +0100", NOW),
+        ("22-Nov-2026 12:00:00 UTC", NOW),
+        ("Nov 22 12:00:00", NOW.replace(year=YEARLESS, tzinfo=None)),
+        ("Nov  2 2026 12:00:00", NOW.replace(day=2, tzinfo=None)),
         (NOW.timestamp(), NOW),
         (NOW.timestamp() * 1000, NOW),
         (NOW.timestamp() * 1e9, NOW),
@@ -150,6 +157,50 @@ def test_a_line_tells_its_level(line: str, level: str | None) -> None:
 )
 def test_times_are_read_in_the_usual_forms(value: object, expected: datetime | None) -> None:
     assert time_of(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "seen", "expected"),
+    [
+        ("Nov 22 11:59:00", "2026-11-22", "2026-11-22"),
+        ("Dec 31 23:59:00", "2026-01-01", "2025-12-31"),
+        ("Jan  1 01:00:00", "2025-12-31", "2026-01-01"),  # a clock that is ahead
+        ("Nov 23 13:00:00", "2026-11-22", "2025-11-23"),  # by more than a day: last year's
+        ("Feb 29 10:00:00", "2026-03-01", "2024-02-29"),
+        ("Feb 29 10:00:00", "2101-03-01", "2096-02-29"),
+    ],
+)
+def test_the_year_of_syslog_is_the_nearest_that_is_not_ahead(
+    told: str, seen: str, expected: str
+) -> None:
+    line = read_line(f"{told} web1 app[7]: ERROR refused")
+    seen_at = datetime.fromisoformat(f"{seen}T12:00:00+00:00")
+
+    found = full_time(line.time, seen_at, UTC)
+    assert found is not None
+    assert (found.date().isoformat(), f"{found:%H:%M:%S}") == (expected, told[-8:])
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("2026-11-22 13:00:00 ERROR refused", NOW),
+        ("Nov 22 13:00:00 web1 app[7]: ERROR refused", NOW),
+        # What names a zone is surer than what does not.
+        ("2026-11-22T12:00:00Z stderr F 2026-11-22 14:00:00 ERROR x", NOW),
+        ("Nov 22 09:00:00 web1 app[7]: 2026-11-22T12:00:00Z ERROR x", NOW),
+        ("Nov 22 09:00:00 web1 app[7]: 2026-11-22 13:00:00 ERROR x", NOW),
+        ("Nov 31 09:00:00 web1 app[7]: ERROR no such day", NOW.replace(day=23)),
+    ],
+)  # fmt: skip
+def test_a_time_without_a_zone_is_the_machines_or_the_one_that_is_set(
+    line: str, expected: datetime
+) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    (record,) = records(line + "\n")
+    event = event_from_record(record, replace(ORIGIN, zone=berlin), NOW.replace(day=23))
+    assert event is not None
+    assert event.occurred_at == expected
 
 
 @pytest.mark.parametrize("trace", [PYTHON, CHAINED, JAVA, GO], ids=["py", "chain", "java", "go"])
