@@ -29,7 +29,8 @@ _LEVEL_KEYS: Final = (
 )
 _TIME_KEYS: Final = (
     *("time", "timestamp", "@timestamp", "ts", "t", "asctime", "datetime", "@t", "date"),
-    *("eventtime", "timemillis", "instant.epochsecond", "__realtime_timestamp", "t.$date"),
+    *("eventtime", "timemillis", "instant.epochsecond", "t.$date"),
+    *("_source_realtime_timestamp", "__realtime_timestamp"),
 )
 _STACK_KEYS: Final = (
     *("stack_trace", "stacktrace", "exc_info", "exception.stacktrace", "exception.stack_trace"),
@@ -75,6 +76,7 @@ def tells_level_and_message(content: Mapping[str, Any]) -> bool:
 def read_fields(content: Mapping[str, Any]) -> LineContent:
     """The content of one line."""
     flat = _flattened(content)
+    _spell_bytes(flat)
     frames = _structured_exception(content)
     stack = frames or _stack(flat)
     message = _first_text(flat, _MESSAGE_KEYS) or (stack or "").strip().split("\n")[-1]
@@ -101,6 +103,16 @@ def _flattened(content: Mapping[str, Any]) -> dict[str, Any]:
             elif depth < _MAX_DEPTH:
                 waiting.append((f"{name}.", value, depth + 1))
     return flat
+
+
+def _spell_bytes(flat: dict[str, Any]) -> None:
+    """A message with bytes that are no plain text, journald writes as a list of numbers."""
+    message = flat.get("message")
+    if isinstance(message, list) and message and set(map(type, message)) == {int}:
+        try:
+            flat["message"] = bytes(message).decode("utf-8", "replace")
+        except ValueError:
+            return  # Numbers that are no bytes.
 
 
 def _level(flat: Mapping[str, Any]) -> object:

@@ -17,14 +17,15 @@ from fixstream.producers.tail.line_fields import read_fields, tells_level_and_me
 
 _LEVELS: Final = {
     **dict.fromkeys(
-        ("trace", "debug", "verbose", "fine", "finer", "finest", "d", "v", "dbg"), "debug"
+        ("trace", "trce", "debug", "dbug", "verbose", "fine", "finer", "finest", "d", "v", "dbg"),
+        "debug",
     ),
     **dict.fromkeys(
         ("info", "information", "notice", "informational", "config", "i", "inf"), "info"
     ),
     **dict.fromkeys(("default", "log"), "info"),
     **dict.fromkeys(("warn", "warning", "w", "wrn"), "warning"),
-    **dict.fromkeys(("error", "err", "eror", "severe", "e"), "error"),
+    **dict.fromkeys(("error", "err", "eror", "severe", "e", "fail"), "error"),
     **dict.fromkeys(
         ("fatal", "crit", "critical", "alert", "dpanic", "panic", "f", "ftl"), "critical"
     ),
@@ -94,6 +95,9 @@ _LEVEL_FIRST = re.compile(
     # Log4j puts a thread before it, and milliseconds before that.
     r"(?:(?:\d{1,12} +)?\[[^\]\s]{1,80}\] +(?=[A-Z]{3,8} ))?"
     rf"\[?(?P<level>{_LEVEL_WORD})\]?(?::| +-| {{1,4}}(?=\S)|\s*$)"
+)
+_DOTNET = re.compile(
+    r"(?P<level>trce|dbug|info|warn|fail|crit): [\w.`+\[\],]{1,200}\[-?\d{1,10}\]\s*$"
 )
 _ZONE_APART = re.compile(r" (Z$|[+-]\d\d:?\d\d$)")
 _UTC_NAMED = re.compile(r" (?:UTC|GMT)$")
@@ -188,6 +192,8 @@ def time_of(value: object) -> datetime | None:
         return _from_epoch(float(value))
     if not isinstance(value, str):
         return None
+    if value.isascii() and value.isdigit() and 9 <= len(value) <= _MAX_TIME_CHARS:
+        return _from_epoch(float(value))  # journald's, and others' that quote all they write
     text = _ZONE_APART.sub(r"\1", _UTC_NAMED.sub("Z", value.replace(",", ".")))
     try:
         time = datetime.fromisoformat(text.replace("/", "-"))
@@ -279,7 +285,7 @@ def _plain(text: str) -> LogLine | None:
     if match is not None:
         level = level_of(match["level"] or match["bracketed"] or match["next"])
         return LogLine(text, begins=True, level=level, time=time_of(match["time"]))
-    match = _KLOG.match(text) or _LEVEL_FIRST.match(text)
+    match = _KLOG.match(text) or _DOTNET.match(text) or _LEVEL_FIRST.match(text)
     if match is None:
         return None
     return LogLine(text, begins=True, level=level_of(match["level"]))
@@ -301,7 +307,11 @@ def _unquoted(value: str) -> str:
 
 def _json(text: str) -> LogLine | None:
     content = _object(text)
-    return _structured(content) if content is not None else None
+    if content is None:
+        return None
+    line = _structured(content)
+    # Without a message that can be read, the whole line says more than nothing.
+    return line if line.text.strip() else replace(line, text=text)
 
 
 def _object(text: str) -> dict[str, Any] | None:

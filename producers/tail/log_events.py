@@ -17,6 +17,7 @@ from fixstream.triage.trace import ParsedTrace, parse_trace
 
 _MAX_MESSAGE_CHARS = 8_192
 _MAX_TRACE_CHARS = 65_536
+_MAX_LINE_CHARS = 1_000
 _AHEAD = timedelta(days=1)
 """How far a clock may be ahead before a time without a year is believed to be last year's."""
 _LEAP_YEARS_APART = 8
@@ -42,8 +43,8 @@ def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -
     Its id is a function of the file, the place in it and the text: what is read a second time
     after a crash is recognised.
     """
-    structured_stack = record.line.stack_trace
-    trace = parse_trace(structured_stack or record.text)
+    told, stack = _parted(record)
+    trace = parse_trace(stack)
     if trace is None and record.line.level not in ERROR_LEVELS:
         return None
     if trace is not None and record.line.is_level_own and record.line.level in {"debug", "info"}:
@@ -58,11 +59,16 @@ def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -
         source=EventSource.LOGGING,
         error_type=clean_text(_error_type(record, trace) or "", limits.MAX_TITLE_CHARS) or None,
         message=clean_text(_message(record, trace), _MAX_MESSAGE_CHARS),
-        stack_trace=_stack(record, trace),
+        stack_trace=clean_text(stack, _MAX_TRACE_CHARS) if _is_stack(record, trace) else None,
         language=trace.language if trace else None,
         severity_hint=level if level in {"critical", "emergency"} else None,
         attributes=clean_attributes(
-            {**record.line.attributes, "log.file.path": origin.path, "log.level": level or ""}
+            {
+                **record.line.attributes,
+                "log.message": told,
+                "log.file.path": origin.path,
+                "log.level": level or "",
+            }
         ),
         sdk=sdk_name(),
     )
@@ -107,10 +113,22 @@ def _message(record: LogRecord, trace: ParsedTrace | None) -> str:
     return record.text if trace is None else record.text.split("\n", 1)[0]
 
 
-def _stack(record: LogRecord, trace: ParsedTrace | None) -> str | None:
+def _parted(record: LogRecord) -> tuple[str, str]:
+    """The logger's own line and the trace below it, where the trace names its exception itself.
+
+    A logger is named as a class is, and would be taken for the class of the exception.
+    """
     if record.line.stack_trace:
-        return clean_text(record.line.stack_trace, _MAX_TRACE_CHARS)
-    return clean_text(record.text, _MAX_TRACE_CHARS) if trace else None
+        return "", record.line.stack_trace
+    first, _, rest = record.text.partition("\n")
+    trace = parse_trace(rest) if record.line.begins else None
+    if trace is not None and trace.exceptions and trace.exceptions[-1].type:
+        return first[:_MAX_LINE_CHARS], rest.lstrip("\n")
+    return "", record.text
+
+
+def _is_stack(record: LogRecord, trace: ParsedTrace | None) -> bool:
+    return trace is not None or bool(record.line.stack_trace)
 
 
 def _event_id(record: LogRecord, origin: LogOrigin) -> str:

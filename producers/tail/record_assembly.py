@@ -26,7 +26,7 @@ _TRACE_BEGINS = re.compile(
 _CONTINUES = re.compile(
     r"\s|$|Caused by: |Suppressed: |\.\.\. \d+ more|goroutine \d+ \[|created by |"
     r"The above exception was the direct cause|During handling of the above exception|"
-    r"Stack trace:|stack backtrace:|\[stacktrace\]|==\d+==|SUMMARY: |"
+    r"Stack trace:|\[signal SIG|stack backtrace:|\[stacktrace\]|==\d+==|SUMMARY: |"
     r"at [\w$.<>]+\(|#\d+ |[\w./*()-]+\(.*\)$|note: "
 )
 _LOOKED_AT_CHARS: Final = 1000

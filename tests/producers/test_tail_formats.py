@@ -327,3 +327,42 @@ def test_no_lines_break_the_reader_and_none_is_lost(lines: list[str]) -> None:
     offsets = [record.first_byte for record in found]
     assert offsets == sorted(offsets)
     events(text)
+
+
+@pytest.mark.parametrize("logger", ["com.shop.Pay", "c.s.Pay", "shop.pay.Error"])
+def test_a_logger_is_not_taken_for_the_exception_below_its_line(logger: str) -> None:
+    (event,) = events(f"2026-11-22 12:00:00,000 ERROR [main] {logger} - cannot seat 7\n{JAVA}\n")
+
+    assert (event.error_type, event.message) == ("java.lang.IllegalStateException", "no seat")
+    assert event.stack_trace == JAVA
+    assert event.attributes["log.message"].endswith(f"{logger} - cannot seat 7")
+
+
+def test_a_panic_by_a_signal_stays_whole() -> None:
+    told = "panic: runtime error: invalid memory address or nil pointer dereference\n"
+    (event,) = events(
+        f"{told}[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x47]\n\n"
+        "goroutine 1 [running]:\nmain.main()\n\t/srv/shop/main.go:7 +0x1d\n"
+    )
+
+    assert (event.error_type, event.message) == ("panic", told[7:-1])
+
+
+def test_dotnets_console_tells_a_level_before_each_category() -> None:
+    found = events(
+        "info: Shop.Program[0]\n      Now listening\nfail: Shop.Pay[13]\n      The bank refused\n"
+        "crit: Shop.Pay[-1]\n      No bank at all\nwarn: Shop.Pay[0]\n      hm\n"
+    )
+
+    assert [event.message.split()[-1] for event in found] == ["refused", "all"]
+    assert [event.severity_hint for event in found] == [None, "critical"]
+
+
+@pytest.mark.parametrize("message", ["refused", list(b"refused"), [114, 101, 102, 999]])
+def test_what_journald_exports_has_its_time_and_its_bytes(message: object) -> None:
+    stamp = str(int(NOW.timestamp() * 1e6))
+    line = json.dumps({"PRIORITY": "3", "MESSAGE": message, "__REALTIME_TIMESTAMP": stamp})
+    found = read_line(line)
+
+    assert (found.level, found.time) == ("error", NOW)
+    assert found.text == (line if message == [114, 101, 102, 999] else "refused")
