@@ -7,7 +7,8 @@ for comparing and grouping, not for people to read.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from fixstream.triage.words import Words
 
 MAX_MESSAGE_CHARS = 4000
 """Only this much of a message decides its group."""
@@ -33,8 +34,6 @@ _RULES: tuple[tuple[str, str], ...] = (
 _ALL = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _RULES))
 _MAY_CHANGE = re.compile(r"[\d/\\@\[]|-[^-]*-[^-]*-[^-]*-")
 """What each rule needs; most words that are not of letters only just have a full stop."""
-_MAX_KEPT_CHARS = 100
-"""Longer words are not remembered, so that the memory of words stays bounded."""
 _SPOKEN = re.compile(r"(?:<time> ?){2,}")
 
 
@@ -46,8 +45,7 @@ def _changed(word: str) -> str:
     return _ALL.sub(_stand_in, word) if _MAY_CHANGE.search(word) else word
 
 
-_word = lru_cache(maxsize=32768)(_changed)
-"""Words come again and again, in all messages."""
+_CHANGED = Words(_changed, 32768)
 
 
 def normalise(message: str) -> str:
@@ -56,9 +54,6 @@ def normalise(message: str) -> str:
     Normalising twice gives the same as once. Words of letters only, which most are, are not looked
     at: none of the rules could touch them.
     """
-    words = [
-        word if word.isalpha() else _word(word) if len(word) <= _MAX_KEPT_CHARS else _changed(word)
-        for word in message[:MAX_MESSAGE_CHARS].split()
-    ]
-    text = " ".join(words)
+    words = message[:MAX_MESSAGE_CHARS].split()
+    text = " ".join([word if word.isalpha() else _CHANGED[word] for word in words])
     return _SPOKEN.sub("<time> ", text).rstrip() if text.count("<time>") > 1 else text

@@ -10,7 +10,8 @@ which the fault itself does not stand in a text, so names are never taken for ea
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+
+from fixstream.triage.words import Words
 
 _SAYINGS: tuple[tuple[str, str], ...] = (
     ("not found", r"(?:could ?|can ?)not found|do(?:es)? not exist"),
@@ -56,8 +57,7 @@ def _plain_word(word: str) -> str:
     return bare[:-1] if is_plural and not bare.endswith(("ss", "us", "is")) else bare
 
 
-_word = lru_cache(maxsize=16384)(_plain_word)
-_MAX_KEPT_CHARS = 100
+_PLAIN = Words(_plain_word, 16384)
 
 
 def plain_wording(text: str) -> str:
@@ -65,8 +65,5 @@ def plain_wording(text: str) -> str:
 
     Doing it twice gives the same as once. A text of nothing but fillers is returned as it is.
     """
-    words = [
-        _word(word) if len(word) <= _MAX_KEPT_CHARS else _plain_word(word)
-        for word in _SHORT_NOT.sub(_spelt_out, text).split()
-    ]
+    words = [_PLAIN[word] for word in _SHORT_NOT.sub(_spelt_out, text).split()]
     return _SAID.sub(_say, " ".join(filter(None, words))) or text
