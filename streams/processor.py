@@ -36,6 +36,9 @@ class Judge(Protocol):
     def triage(self, event: ErrorEvent) -> Triage:
         """The judgement of this event."""
 
+    def judge(self, event: ErrorEvent) -> Triage:
+        """The same, of an event whose judgement the caller remembers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Triaged:
@@ -117,8 +120,10 @@ class EventProcessor:
         if known is not None and (occurrence := read_around(data, start, run)) is not None:
             return _again(known, occurrence)
         event = self._read(data)
-        triage = self._judge.triage(event)
-        if known is None and _is_plain(event, triage.event):
+        if known is not None or not _is_plain(event):
+            return self._judge.triage(event)
+        triage = self._judge.judge(event)
+        if FAILED not in (triage.event.message, triage.event.environment):
             self._known.put(digest, triage, len(run.data))
         return triage
 
@@ -138,14 +143,9 @@ class EventProcessor:
         return dead_letter(raw, error, attempts=attempts, version=TRIAGE_VERSION)
 
 
-def _is_plain(event: ErrorEvent, clean: ErrorEvent) -> bool:
-    """Whether the next event with these texts comes out alike: nothing else was looked at."""
-    return not (
-        event.attributes
-        or event.correlation_id
-        or event.provenance
-        or FAILED in (clean.message, clean.environment)
-    )
+def _is_plain(event: ErrorEvent) -> bool:
+    """Whether the next event with these texts comes out alike: nothing else is looked at."""
+    return not (event.attributes or event.correlation_id or event.provenance)
 
 
 def _again(known: Triage, occurrence: Occurrence) -> Triage:

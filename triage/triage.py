@@ -112,7 +112,7 @@ class Triager:
             clean = with_texts(event, texts, language=known.language, scrubber=SCRUBBER_VERSION)
             return _triage(clean, *known[1:])
         all_clean = self._scrubber.scrub_texts([*texts, *other_texts(event)])
-        judged = self._judge(event, all_clean)
+        judged = self._judged(event, all_clean)
         if all_clean[:NUM_MAIN] == texts:
             language = judged.event.language
             self._recent.put(
@@ -129,6 +129,12 @@ class Triager:
             )
         return judged
 
+    def judge(self, event: ErrorEvent) -> Triage:
+        """The same judgement; nothing is remembered, for the caller knows repeats itself."""
+        event = _bounded(event)
+        texts = [*main_texts(event), *other_texts(event)]
+        return self._judged(event, self._scrubber.scrub_texts(texts))
+
     def _cleaned_others(self, event: ErrorEvent) -> list[str]:
         texts = other_texts(event)
         key = tuple(texts)
@@ -141,7 +147,7 @@ class Triager:
         return clean
 
     @staticmethod
-    def _judge(event: ErrorEvent, clean: list[str]) -> Triage:
+    def _judged(event: ErrorEvent, clean: list[str]) -> Triage:
         trace = parse_trace(clean[1]) if clean[1] else parse_trace(clean[0])
         language = event.language or (
             trace.language if trace is not None else language_of(clean[2], clean[0])

@@ -42,6 +42,8 @@ class Failing:
             raise self._error
         return TRIAGER.triage(event)
 
+    judge = triage
+
 
 GOOD = encode(error_event())
 UNKNOWN = GOOD[:2] + b"\xff" * 8 + GOOD[10:]

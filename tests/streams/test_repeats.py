@@ -31,8 +31,14 @@ class Asked:
 
     def __init__(self) -> None:
         self.num_calls = 0
+        self.num_to_keep = 0
+        """Of these, in how many the judge was left to remember."""
 
     def triage(self, event: ErrorEvent) -> Triage:
+        self.num_to_keep += 1
+        return self.judge(event)
+
+    def judge(self, event: ErrorEvent) -> Triage:
         self.num_calls += 1
         return TRIAGER.triage(event)
 
@@ -108,7 +114,7 @@ def test_a_repeat_is_not_judged_again_and_keeps_what_is_its_own() -> None:
         found = judged(remembering.process(message(encode(event)))).event
         assert (found.event_id, found.trace_id) == (event.event_id, event.trace_id)
         assert "hunter2secret" not in found.message
-    assert judge.num_calls == 1
+    assert (judge.num_calls, judge.num_to_keep) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +127,7 @@ def test_what_has_more_of_its_own_is_judged_each_time(own: dict[str, Any]) -> No
         remembering.process(message(encode(error_event())))
     for _ in range(2):
         remembering.process(message(encode(error_event(**own))))
-    assert judge.num_calls == 1 + 2
+    assert (judge.num_calls, judge.num_to_keep) == (1 + 2, 2)
 
 
 def test_no_secret_stays_in_memory() -> None:
