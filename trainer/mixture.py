@@ -2,9 +2,8 @@
 
 Every path ("expert") gives a distribution. The mixture is their product, each raised to a weight
 that is learnt online by gradient descent on the log loss of the mixture (logistic mixing: Mattern,
-"Mixing Strategies in Data Compression", 2012), divided by a temperature that is learnt the same
-way. What comes out is a calibrated distribution, and learns from people's labels alone: what a
-rule claims is what the experts are to be measured against, not by.
+"Mixing Strategies in Data Compression", 2012), made honest by `calibration`. All of it learns from
+people's labels alone: what a rule claims is what the experts are to be measured against, not by.
 
 Where classes are rare, the most probable class is nearly always the common one, and an answer that
 is never given helps nobody. So the answer is not the most probable class but the one that raises
@@ -20,8 +19,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fixstream.trainer.calibration import Calibration
 from fixstream.trainer.decision import Board
 from fixstream.trainer.network import HEADS
+from fixstream.trainer.prefixes import under
 from fixstream.trainer.wide import Floats, Target, softmax
 
 NETWORK, SENTENCES = "network", "sentences"
@@ -39,7 +40,6 @@ _FIRST_WEIGHTS = {
 }
 """The rules and the quick learners lead until the network has earned more."""
 _RATE = 0.05
-_TEMPERATURE_RATE = 0.005
 _FLOOR = 1e-4
 """No expert may rule a class out."""
 _GAIN_KEEP = 0.99
@@ -61,10 +61,10 @@ class HeadMixture:
                 raise ValueError(f"mixture {name} is {state[name].shape}, wanted {expected}")
         self._weights: Floats = np.array(state["weights"], dtype=np.float32)  # [E]
         self._squares: Floats = np.array(state["squares"], dtype=np.float32)  # [E]
-        self._log_temperature: Floats = np.array(state["log_temperature"], dtype=np.float32)  # [1]
         self._counts: Floats = np.array(state["counts"], dtype=np.float32)  # [K] labels learnt
         self._gain: Floats = np.array(state["gain"], dtype=np.float32)  # [1]
         self._board = Board(np.array(state["board"], dtype=np.float32))  # [4, K]
+        self._calibration = Calibration(state)
 
     @classmethod
     def fresh(cls, num_classes: int, experts: Sequence[str] = EXPERTS) -> HeadMixture:
@@ -75,6 +75,7 @@ class HeadMixture:
         }
         state["weights"] = np.array([_FIRST_WEIGHTS[expert] for expert in experts], np.float32)
         state["squares"] = np.ones(len(experts), np.float32)
+        state.update(Calibration.fresh().state())
         return cls(state, num_classes)
 
     @property
@@ -84,8 +85,8 @@ class HeadMixture:
 
     @property
     def temperature(self) -> float:
-        """Above one where the mixture was too sure of itself."""
-        return float(np.exp(self._log_temperature[0]))
+        """Above one where the mixture was too sure of itself; the mean over all confidences."""
+        return float(self._calibration.temperatures.mean())
 
     @property
     def network_gain(self) -> float:
@@ -107,17 +108,17 @@ class HeadMixture:
         return {
             "weights": self._weights,
             "squares": self._squares,
-            "log_temperature": self._log_temperature,
             "counts": self._counts,
             "gain": self._gain,
             "board": self._board.tallies,
+            **self._calibration.state(),
         }
 
     def probabilities(self, logits: Mapping[str, Floats]) -> Floats:
         """[B, K] from each expert's [B, K]; an expert that is absent has no say."""
         present, logs = _logs(self._experts, logits)
         mixed = np.tensordot(self._weights[present], logs, axes=1) + self._reserve()
-        return softmax(np.asarray(mixed / self.temperature, np.float32))
+        return self._calibration.shares(np.asarray(mixed, np.float32))
 
     def choices(self, probabilities: Floats) -> NDArray[np.int64]:
         """[B] the answers for [B, K]: the most probable class until people have labelled some."""
@@ -150,12 +151,12 @@ class HeadMixture:
         weights = self._weights[present]
         reserve = self._reserve()
         mixed = weights @ logs + reserve
-        shares = softmax(np.asarray(mixed / self.temperature, np.float32))
+        shares = self._calibration.shares(mixed[None])[0]
         answer = int(self.choices(shares[None])[0])
         self._board.add(shares, answer, target.index)
-        self._learn_temperature(mixed, target)
         if len(self._experts) - 1 in present:
             self._learn_gain(weights[:-1] @ logs[:-1] + reserve, shares, target)
+        self._calibration.learn(mixed, target.index, target.weight)
         error = softmax(mixed)
         error[target.index] -= 1.0
         gradient = (logs @ error) * target.weight
@@ -164,16 +165,9 @@ class HeadMixture:
         self._weights[present] = np.clip(moved, 0.0, 3.0)
 
     def _learn_gain(self, without: Floats, shares: Floats, target: Target) -> None:
-        others = softmax(np.asarray(without / self.temperature, np.float32))
+        others = self._calibration.shares(without[None])[0]
         gain = np.log(shares[target.index] + 1e-9) - np.log(others[target.index] + 1e-9)
         self._gain[0] = _GAIN_KEEP * self._gain[0] + (1 - _GAIN_KEEP) * gain
-
-    def _learn_temperature(self, mixed: Floats, target: Target) -> None:
-        scaled = np.asarray(mixed / self.temperature, np.float32)
-        # d loss / d log T = z[target] - sum(p * z), with z the scaled logits.
-        gradient = target.weight * float(scaled[target.index] - softmax(scaled) @ scaled)
-        moved = self._log_temperature[0] - _TEMPERATURE_RATE * gradient
-        self._log_temperature[0] = np.clip(moved, -1.5, 1.5)
 
 
 class Mixture:
@@ -194,9 +188,7 @@ class Mixture:
         """The reverse of `state`; raises KeyError or ValueError where something is missing."""
         return cls(
             {
-                head: HeadMixture(
-                    {name: arrays[f"{head}.{name}"] for name in _shapes(0, ())}, len(classes)
-                )
+                head: HeadMixture(under(f"{head}.", arrays), len(classes))
                 for head, classes in HEADS.items()
             }
         )
@@ -228,7 +220,6 @@ def _shapes(num_classes: int, experts: Sequence[str]) -> dict[str, tuple[int, ..
     return {
         "weights": (len(experts),),
         "squares": (len(experts),),
-        "log_temperature": (1,),
         "counts": (num_classes,),
         "gain": (1,),
         "board": (Board.NUM_TALLIES, num_classes),

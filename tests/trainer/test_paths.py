@@ -137,6 +137,30 @@ def test_the_temperature_makes_a_boaster_honest() -> None:
     assert scores.accuracy == pytest.approx(0.73, abs=0.05)
 
 
+def test_sure_answers_may_be_too_sure_while_unsure_ones_are_right() -> None:
+    random = np.random.default_rng(0)
+    mixture = HeadMixture.fresh(2)
+    confidences: dict[float, float] = {}
+    for number in range(4000):
+        claimed = (0.7, 0.99)[number % 2]
+        is_right = random.random() < (0.7, 0.85)[number % 2]
+        logit = float(np.log(claimed / (1.0 - claimed)))
+        logits = dict.fromkeys(EXPERTS, np.array([[logit, 0.0]], np.float32) / 1.5)
+        confidences[claimed] = float(mixture.probabilities(logits)[0, 0])
+        mixture.learn(logits, [Target(0 if is_right else 1, 1.0)])
+    assert confidences[0.7] == pytest.approx(0.7, abs=0.05)
+    assert confidences[0.99] == pytest.approx(0.85, abs=0.05)
+
+
+def test_a_mixture_of_old_had_one_temperature_for_all_confidences() -> None:
+    state = dict(HeadMixture.fresh(2).state())
+    del state["temperature_squares"]
+    state["log_temperature"] = np.log(np.array([2.0], np.float32))
+    assert HeadMixture(state, 2).temperature == pytest.approx(2.0)
+    with pytest.raises(ValueError, match="temperatures"):
+        HeadMixture({**state, "log_temperature": np.zeros(3, np.float32)}, 2)
+
+
 def test_an_absent_expert_has_no_say() -> None:
     mixture = HeadMixture.fresh(3)
     alone = mixture.probabilities({"wide": one_hot([1], 4.0)})
