@@ -108,7 +108,7 @@ class LexicalPaths:
         for text, (encoded, targets) in zip(texts, new, strict=True):
             values = self.wide.values(text)
             self.memory.add(text.ids, values, targets)
-            self.bayes.add(text.ids, values, targets)
+            self.bayes.add(text.ids, targets)
             self.tallies.add(encoded, targets)
             if self.sentences:
                 self.sentences.learn(encoded, targets)

@@ -70,11 +70,21 @@ def only(head: str, index: int, weight: float = 1.0) -> dict[str, Target]:
 def test_one_text_is_enough_for_the_bayes_path_to_know_a_word() -> None:
     bayes = BayesPath.fresh(64)
     for _ in range(10):
-        bayes.add(*texts(1, 2), only("severity", 0))
-    bayes.add(*texts(3, 2), only("severity", 4))
+        bayes.add(texts(1, 2)[0], only("severity", 0))
+    bayes.add(texts(3, 2)[0], only("severity", 4))
     said = bayes.logits([texts(3), texts(1)])["severity"]
     assert (said[0] - said[1])[4] > (said[0] - said[1])[0]
     assert not np.ptp(bayes.logits([texts(3)])["domain"])
+
+
+def test_a_common_word_is_no_sign_against_a_class_that_was_hardly_seen() -> None:
+    bayes = BayesPath.fresh(64)
+    for _ in range(100):
+        bayes.add(texts(1, 2)[0], only("severity", 0))
+    bayes.add(texts(3, 4)[0], only("severity", 4))
+    said = bayes.logits([texts(1), texts(5), texts(3)])["severity"][:, [0, 4]]
+    common, new, rare = said[:, 1] - said[:, 0]
+    assert rare > new > common > new - 3.0
 
 
 def signed(service: str | None, claims: tuple[int, int, int] = NO_CLAIMS) -> Encoded:
