@@ -20,6 +20,7 @@ from torch import Tensor
 from fixstream.schemas.enums import LabelSource
 from fixstream.schemas.records import Label, TrainingExample
 from fixstream.trainer.features import Encoded, ErrorText, Reader
+from fixstream.trainer.meanings import NO_MEANINGS
 from fixstream.trainer.network import HEADS
 from fixstream.trainer.wide import Target
 
@@ -140,6 +141,9 @@ def to_tensors(examples: Sequence[LearningExample]) -> dict[str, Tensor]:
         "keys": torch.tensor([(e.group, e.solution) for e in examples], dtype=torch.int64).view(
             -1, 2
         ),
+        "meanings": torch.tensor([e.encoded.meanings for e in examples], dtype=torch.int64).view(
+            -1, 2
+        ),
         **_sentences(examples),
     }
 
@@ -169,14 +173,17 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> list[LearningExample]:
     examples = []
     first = 0
     sentences = iter(_sentences_of(tensors))
+    meanings = iter(tensors["meanings"].tolist() if "meanings" in tensors else ())
     for length, (domain_id, severity_id), (service, *claims), *known, (group, solution) in rows:
         category, domain, severity = claims
+        of_title, of_all = next(meanings, (NO_MEANINGS, NO_MEANINGS))  # Files of old have none.
         encoded = Encoded(
             tuple(tokens[first : first + length]),
             domain_id,
             severity_id,
             service,
             (category, domain, severity),
+            (of_title, of_all),
             next(sentences, b""),
         )
         classes, weights, claimed = map(tuple, known)

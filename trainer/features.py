@@ -4,8 +4,8 @@ The vocabulary is hashed: a text is cut into words, words into sub-words (at dot
 changes and digits), and each sub-word is hashed into one of the ids that are left beside the
 special ones. Nothing has to be fitted, so the first error after the start already has all its
 words, and two deployments share their ids. Beside the ids stands what else is known of an error
-before anybody has judged it: its service, and what the rules claim. This module knows nothing of
-labels as targets, of networks or of tensors.
+before anybody has judged it: its service, what the rules claim, what its words mean. This module
+knows nothing of labels as targets, of networks or of tensors.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from fixstream.schemas.enums import Domain, Severity
 from fixstream.schemas.errors import ArtifactRejected
 from fixstream.schemas.records import ErrorEvent, TrainingExample
 from fixstream.trainer.claims import NO_CLAIMS, NO_SIGN, Claims, claims_of, service_sign
+from fixstream.trainer.meanings import NO_MEANINGS, meanings_of_word
 
 TOKENIZER_KIND = "hashed-subword-2"
 """Changes whenever the same text would get other ids; a checkpoint names the one it learnt with."""
@@ -95,6 +96,8 @@ class Encoded:
     """Hash of the service's name."""
     claims: Claims = NO_CLAIMS
     """What the rules say of the text, without any hint."""
+    meanings: tuple[int, int] = (NO_MEANINGS, NO_MEANINGS)
+    """What the title speaks of, and what title, body and error type do, as `meanings` tells it."""
     sentence: bytes = b""
     """Its embedding by a frozen sentence encoder, as `sentences` packs it; empty without one."""
 
@@ -233,6 +236,7 @@ class HashedTokenizer:
             _SEVERITY_IDS.get(text.severity_hint or "", MASKED_HINT),
             service_sign(text.service),
             claims_of(text.message, text.error_type, text.stack_trace),
+            self._meanings(text),
         )
 
     def to_json(self) -> str:
@@ -275,13 +279,10 @@ class HashedTokenizer:
     def _field_ids(self, marker: Special, field: str | None) -> list[int]:
         if not field:
             return []
-        limit = self.config.max_field_chars
-        if len(field) > limit:
-            field = f"{field[: limit // 2]} {field[-(limit // 2) :]}"
         ids = [int(marker)]
         cached = self._cached_word
         size = self.config.vocab_size
-        for word in _WORD.findall(field):
+        for word in self._words(field):
             # Words that long do not come again: caching them would only push out good ones.
             ids += (
                 cached(word)
@@ -289,6 +290,29 @@ class HashedTokenizer:
                 else _split_word(word[:_LONGEST_SPLIT_WORD], size)
             )
         return ids
+
+    def _words(self, field: str) -> list[str]:
+        limit = self.config.max_field_chars
+        if len(field) > limit:
+            field = f"{field[: limit // 2]} {field[-(limit // 2) :]}"
+        return _WORD.findall(field)
+
+    def _meanings(self, text: ErrorText) -> tuple[int, int]:
+        title, _, body = text.message.strip().partition("\n")
+        of_title = _meanings_of(self._words(title))
+        others = self._words(body) + self._words(text.error_type or "")
+        return of_title, of_title | _meanings_of(others)
+
+
+def _meanings_of(words: Iterable[str]) -> int:
+    found = NO_MEANINGS
+    for word in words:
+        if len(word) <= _LONGEST_CACHED_WORD:
+            found |= _cached_meanings(word)
+    return found
+
+
+_cached_meanings = lru_cache(maxsize=_CACHED_WORDS)(meanings_of_word)
 
 
 def _cut(ids: list[int], limit: int) -> list[int]:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fixstream.trainer.features import FIRST_SUBWORD, Encoded, Special
+from fixstream.trainer.meanings import MOST, numbers
 from fixstream.trainer.network import HEADS
 
 _DOUBT = 1.0
@@ -59,6 +60,7 @@ COLUMNS = _columns()
 NUM_COLUMNS = sum(len(classes) for classes in HEADS.values())
 
 _TITLE_WEIGHT = 1.5
+_FIRST_MEANING = 1 << 40
 _MIX = 0x9E3779B97F4A7C15
 
 
@@ -66,13 +68,14 @@ def grams(encoded: Encoded, num_buckets: int) -> Grams:
     """Single tokens, single tokens of a telling field, and neighbours, hashed into the buckets.
 
     The first line of a message and its error type say more than all that follows: their tokens
-    count again as tokens of their field, and neighbours within the title once more.
+    count again as tokens of their field, and neighbours within the title once more. What the words
+    mean counts like a word, in the title once more, and so do each two meanings of a title.
     """
-    return _grams(encoded.token_ids, num_buckets)
+    return _grams(encoded.token_ids, encoded.meanings, num_buckets)
 
 
 @lru_cache(maxsize=4096)
-def _grams(token_ids: tuple[int, ...], num_buckets: int) -> Grams:
+def _grams(token_ids: tuple[int, ...], meanings: tuple[int, int], num_buckets: int) -> Grams:
     # Cached, for a text is read when it is predicted, when it is learnt and when it is replayed.
     ids = np.asarray(token_ids, dtype=np.uint64)
     is_field = ((ids >= Special.TYPE) & (ids <= Special.TRACE)) | (ids == Special.BODY)
@@ -89,6 +92,7 @@ def _grams(token_ids: tuple[int, ...], num_buckets: int) -> Grams:
         (words[fields == Special.TRACE], 1.0),
         (_neighbours(message), 1.0),
         (_neighbours(title), 1.0),
+        *_meant(*meanings),
     )
     with np.errstate(over="ignore"):
         keys = [(kind + np.uint64(salt)) * np.uint64(_MIX) for salt, (kind, _) in enumerate(kinds)]
@@ -98,6 +102,16 @@ def _grams(token_ids: tuple[int, ...], num_buckets: int) -> Grams:
     distinct, firsts, occurrences = np.unique(buckets, return_index=True, return_counts=True)
     counts = weights[firsts] * (1.0 + np.log(occurrences))
     return Grams(distinct.astype(np.int64), counts.astype(np.float32))
+
+
+def _meant(of_title: int, of_all: int) -> tuple[tuple[NDArray[np.uint64], float], ...]:
+    title = np.fromiter(numbers(of_title), np.uint64)
+    everywhere = np.fromiter(numbers(of_all), np.uint64)
+    one, other = np.triu_indices(len(title), 1)
+    pairs = (title[one] + np.uint64(1)) * np.uint64(MOST) + title[other]
+    # Above all ids of tokens.
+    first = np.uint64(_FIRST_MEANING)
+    return ((everywhere + first, 1.0), (title + first, _TITLE_WEIGHT), (pairs + first, 1.0))
 
 
 def _neighbours(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
