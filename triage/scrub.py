@@ -63,19 +63,17 @@ def _written(kind: str, number: int) -> bytes:
 class Numbering:
     """Gives the values of one event their placeholders, in order of appearance."""
 
-    def __init__(self) -> None:
-        """Starts with no value known."""
+    __slots__ = ("_counts", "_marks", "_repeatable")
+
+    def __init__(self, text: bytes) -> None:
+        """Starts with no value known; the numbers of placeholders in `text` are taken."""
         self._marks: dict[bytes, bytes] = {}
         self._counts: dict[str, int] = {}
         self._repeatable: list[tuple[bytes, bytes]] = []
-
-    def reserve(self, text: bytes) -> None:
-        """Keeps the numbers that placeholders already in `text` have."""
-        if b"[" not in text:
-            return
-        for kind, number in _MARK.findall(text):
-            name = kind.decode("ascii")
-            self._counts[name] = max(self._counts.get(name, 0), int(number or 1))
+        if b"[" in text:
+            for kind, number in _MARK.findall(text):
+                name = kind.decode("ascii")
+                self._counts[name] = max(self._counts.get(name, 0), int(number or 1))
 
     def _new_mark(self, kind: str, value: bytes) -> bytes:
         number = self._counts.get(kind, 0) + 1
@@ -179,7 +177,12 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """Returns `text` without secrets; placeholders are numbered within this text."""
-        return self.scrub_texts([text])[0]
+        try:
+            buffer = text.encode("utf-8", "surrogatepass")
+            clean = self._cleaned(buffer, Numbering(buffer))
+            return text if clean is buffer else clean.decode("utf-8", "surrogatepass")
+        except Exception:  # noqa: BLE001  Fails closed: no text may leave that was not judged.
+            return FAILED if text else text
 
     def scrub_event(self, event: ErrorEvent) -> ErrorEvent:
         """Returns the event with all its texts scrubbed under one numbering.
@@ -199,8 +202,7 @@ class Scrubber:
     def _replaced(self, texts: list[str]) -> list[str]:
         """Scrubs the texts as one buffer, or one by one where their borders would not survive."""
         whole = _BORDER.join(texts).encode("utf-8", "surrogatepass")
-        numbering = Numbering()
-        numbering.reserve(whole)
+        numbering = Numbering(whole)
         if whole.count(_BORDER_BYTE) == len(texts) - 1:
             clean = self._cleaned(whole, numbering)
             if clean is whole:

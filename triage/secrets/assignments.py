@@ -199,15 +199,13 @@ def _find(text: bytes) -> list[Find]:
     begin, position = search(ANYWHERE, text, 0, size)[0]
     while begin >= 0:
         matched = text[begin:position]
-        mark = _STARTS_MARK.match(text, position) if b"[" in text[position : position + 2] else None
-        if mark is not None:
+        if b"[" in text[position : position + 2] and (mark := _STARTS_MARK.match(text, position)):
             position = mark.end()
+            if mark[1] is None:
+                begin, position = search(ANYWHERE, text, position, size)[0]
+                continue
         lead = known_lead(matched) if len(matched) <= MAX_KEPT_LEAD else new_lead(matched)
-        if (
-            (mark is not None and mark[1] is None)
-            or lead is None
-            or (lead.fits is not None and not lead.fits(text, begin, position))
-        ):
+        if lead is None or (lead.fits is not None and not lead.fits(text, begin, position)):
             pass
         elif lead.quick is not None and (quick := lead.quick.match(text, position)) is not None:
             start, end = quick.span(2)
@@ -226,7 +224,7 @@ _MEMBER = re.compile(
     rb"|private_?key|auth_?token|access_?token|api_?token|token)$"
 )
 _CALL_ENDS = re.compile(rb"\\?[\"'`]\s*\)")
-_CALL_SIGNS = r"(?i:passw(?:or)?d|passphrase|key|token|secret|auth)\((?:Some\()?\\?[\"']"
+_CALL_SIGNS = r"(?:[pP]ass[wW]ord|[pP]asswd|[pP]assphrase|[kK]ey|[tT]oken|[sS]ecret|[aA]uth)\((?:Some\()?\\?[\"']"
 _CALL = compile_bytes(rf"[\w.]*{_CALL_SIGNS}")
 
 

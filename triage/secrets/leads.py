@@ -31,8 +31,8 @@ def _as_bytes(word: str) -> str:
 _WORDS += "|" + "|".join(_as_bytes(word) for words in FOREIGN for word in words)
 _NAME = rf"[\w.$-]*(?i:{_WORDS})[\w.$-]*"
 _WRAPPERS = (
-    r"(?i:(?:md5|sha[12]?|sha256|password|some|str|string|bytes|secretstr|atob|b64decode|base64\.b64decode"
-    r"|buffer\.from|encrypt|crypt)\([ \t]*|convertto-securestring(?:[ \t]+-string)?[ \t]+)"
+    r"(?:(?:MD5|md5|SHA\d*|sha\d+|PASSWORD|Some|str|bytes|SecretStr|atob|b64decode|base64\.b64decode|Buffer\.from)"
+    r"\([ \t]*|ConvertTo-SecureString(?:[ \t]+-String)?[ \t]+)"
 )
 """Calls around a value that is written out in quotes."""
 _CLOSE = r"(?:\\*[\"'`\]]{1,2}|%22|&quot;)?"
@@ -49,7 +49,7 @@ _SEPARATORS = "|".join(
         rf"[ \t]*(?:=|=>|:=|:)[ \t]*{_WRAPPERS}[ \t]*",  # `passwd = MD5('`
         r"::[ \t]+",  # As LDIF marks base64.
         r"[ \t]*(?:===?|!==?|:=|=>|->|\?\?=|\|\|=|=|:)[ \t]*",
-        r"\)?[ \t]*(?:\|\||\?\?|\bor)[ \t]+",  # What is taken where the setting is missing.
+        r"\)?[ \t]*(?:\|\||\?\?| or)[ \t]+",  # What is taken where the setting is missing.
         r"[ \t]*\xef\xbc[\x9a\x9d][ \t]*",  # A wide colon or `=`, as Chinese and Japanese write it.
         r"(?:%3[DdAa]|%253[Dd]|\\u003[dD]|=3D)(?:%20|\+)*(?:%22)?",
         r"[ \t]*\{\s*(?:(?:type|description|sensitive)[ \t]*=[^\n]*\n\s*){0,4}default[ \t]*=[ \t]*",

@@ -18,6 +18,7 @@ from fixstream.triage.secrets.model import (
     by_pattern,
     compile_bytes,
 )
+from fixstream.triage.secrets.wordlike import typed_end
 
 
 def _backwards(words: str) -> bytes:
@@ -139,11 +140,18 @@ def _is_in_userinfo(text: bytes, start: int) -> bool:
     return encoded >= 0 and _ENDS_ENCODED.search(text, encoded + 9, start) is None
 
 
+_DIVIDES = re.compile(rb" ?[:/|] ?")
+"""Stands between an address and the password of its login."""
+
+
 def _email_finder() -> Detector:
     def find(text: bytes) -> Iterator[Find]:
         for start, end in _EMAIL.spans(text):
             if not _is_in_userinfo(text, start) and checks.is_email(text[start:end]):
                 yield (start, end, "email", EXACT)
+                divided = _DIVIDES.match(text, end)
+                if divided is not None and (stop := typed_end(text, divided.end())) >= 0:
+                    yield (divided.end(), stop, "password", LOOSE)
 
     return Detector("email", "@|%40", find)
 

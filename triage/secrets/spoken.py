@@ -23,7 +23,7 @@ from fixstream.triage.secrets.model import (
     after_prefix,
     compile_bytes,
 )
-from fixstream.triage.secrets.wordlike import is_jumbled, is_made_of_words
+from fixstream.triage.secrets.wordlike import is_jumbled, is_made_of_words, typed_end
 
 
 def _spaced(prefix: str, gate: str, *, rank: int, sure: bool) -> Detector:
@@ -106,28 +106,23 @@ def _find_near(text: bytes) -> Iterator[Find]:
 
 
 def _paired() -> Detector:
-    """Makes the detector for a user with a password, `creds: ann/Tr0ub4dor` and `ann@x.org:Tr0ub4dor`."""
+    """Makes the detector for a user with a password, `creds: ann/Tr0ub4dor` and `admin:Tr0ub4dor`."""
     prefix = compile_bytes(
         r"(?:(?i:\b(?:creds?|credentials|log(?:ged)? ?in)(?: (?:are|is|as|with|using))?)[ \t:='\"(]{1,3}[\w.@+\[\]-]{2,64}"
-        r"|\b(?:admin|root|administrator|postgres)|[\w.+-]@[\w-]+(?:\.[\w-]+)+|\[email(?:_\d+)?\])(?: ?[:/|] ?)"
+        r"|\b(?:admin|root|administrator|postgres)) ?[:/|] ?"
     )
-    value = re.compile(rb"[^\s\"'`,;/:.()<>\[\]{}\x1f]{8,64}(?=[\s\"',;)]|$)")
 
     def find(text: bytes) -> Iterator[Find]:
         for _, start in prefix.spans(text):
-            word = value.match(text, start)
-            if word is not None and (_IS_TYPED.match(word[0]) or is_jumbled(word[0])):
-                yield start, word.end(), "password", LOOSE
+            end = typed_end(text, start)
+            if end > start:
+                yield start, end, "password", LOOSE
 
     return Detector(
         "paired",
-        r"@|\[email|[Cc]red(?:s|entials)?[ :=]|[Ll]og(?:in|ged in| in)[ :=]|(?:admin|root|administrator|postgres)[:/]",
+        r"[Cc]red(?:s|entials)?[ :=]|[Ll]og(?:in|ged in| in)[ :=]|(?:admin|root|administrator|postgres)[:/]",
         find,
     )
-
-
-_IS_TYPED = re.compile(rb"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=\D*\d)")
-"""Small and capital letters and digits, as rules for passwords ask for."""
 
 
 def _prompted() -> Detector:
@@ -213,7 +208,7 @@ def _mapped() -> Detector:
 
 _KIND = re.compile(rb"kind[\"']?:[ \t]*[\"']?Secret\b")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4}){2,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
-_MAPPED_SIGNS = r"secrets[\"']?[ \t]*:|passwords[\"']?[ \t]*:|stringData|credentials[\"']?[ \t]*:|tokens[\"']?[ \t]*:|[kK]eys[\"']?[ \t]*:|[ \t\"']Secret"
+_MAPPED_SIGNS = r"(?:secrets|passwords|credentials|tokens|[kK]eys)[\"']?[ \t]*:|stringData|kind[\"']?:[ \t]*[\"']?Secret"
 
 
 def _mail_login() -> Detector:

@@ -76,14 +76,14 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("vault_token", r"\bs\.[A-Za-z0-9]", r"\bs\.(?:[A-Za-z0-9]{24}\b|CAES[\w-]{60,})"),
     ("doppler_token", r"dp\.[a-z]", r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{40,}"),
     ("onepassword_token", r"ops_eyJ", r"\bops_eyJ[\w+/-]{100,}={0,2}"),
-    ("infisical_token", r"\bst\.[0-9a-f]{6}", r"\bst\.[0-9a-f]{20,}\.[0-9a-f]{20,}\.[0-9a-f]{20,}"),
+    ("infisical_token", r"\bst\.[0-9a-f]", r"\bst\.[0-9a-f]{20,}\.[0-9a-f]{20,}\.[0-9a-f]{20,}"),
     ("age_key", r"AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[0-9A-Z]{50,60}"),
     # Chat, mail, calls
     ("slack_token", r"xox[a-z][.-]", r"\bxox[abcdeoprs][.-](?:xox[bp]-)?[\w-]{10,}"),
     ("slack_token", r"xapp-", r"\bxapp-\d-[A-Za-z0-9-]{20,}"),
     (
         "slack_webhook",
-        r"services/T|hooks\.slack\.com/",
+        r"services/T|slack\.com/",
         r"\bservices/T[A-Z0-9]{6,}/[A-Z0-9]{6,}/\w{16,}|hooks\.slack\.com/(?:services|workflows|triggers)/[\w/+-]{20,}",
     ),
     (

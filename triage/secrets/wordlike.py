@@ -55,6 +55,19 @@ def is_jumbled(value: bytes) -> bool:
     return _JUMBLED.match(value) is not None and _has_rare_pairs(value)
 
 
+_TYPED = re.compile(rb"[^\s\"'`,;/:.()<>\[\]{}\x1f]{8,64}(?=[\s\"',;)]|$)")
+_OF_ALL_KINDS = re.compile(rb"(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])(?=\D*\d)")
+"""Small and capital letters and digits, as rules for passwords ask for."""
+
+
+def typed_end(text: bytes, start: int) -> int:
+    """Returns where a password ends that people type and that begins at `start`; -1 where there is none."""
+    word = _TYPED.match(text, start)
+    if word is None or not (_OF_ALL_KINDS.match(word[0]) or is_jumbled(word[0])):
+        return -1
+    return word.end()
+
+
 def is_made_of_words(value: bytes) -> bool:
     """Tells whether a value is built of names, as identifiers, coordinates and paths are."""
     parts = _STRUCTURE.split(value[:_MAX_JUDGED])
