@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fixstream.inference.guard import OPEN
@@ -72,7 +71,11 @@ class HostCheck:
 
     def _is_for_us(self, scope: Scope) -> bool:
         # Without any it is HTTP/1.0: no browser sends that.
-        return all(map(self._names.includes, Headers(scope=scope).getlist("host")))
+        return all(
+            self._names.includes(value.decode("latin-1"))
+            for name, value in scope["headers"]
+            if name == b"host"
+        )
 
 
 def _is_local(name: str) -> bool:
