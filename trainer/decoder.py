@@ -55,7 +55,8 @@ class FixDecoder(nn.Module):
     def __init__(self, encoder_width: int, width: int = WIDTH) -> None:
         super().__init__()
         self.read = nn.Linear(encoder_width, width)
-        self.kind_embedding = nn.Embedding(len(Kind), width)
+        # Not drawn: on `meta` that would import torch's compiler, see network.py.
+        self.kind_embedding = nn.Embedding(len(Kind), width, _weight=torch.empty(len(Kind), width))
         self.memory_norm = nn.LayerNorm(width)
         self.self_norm = nn.LayerNorm(width)
         self.self_attention = nn.MultiheadAttention(width, NUM_HEADS, batch_first=True)

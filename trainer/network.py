@@ -219,9 +219,9 @@ class ErrorLearningModel(nn.Module):
         width = config.embedding_dim
         self.config = config
         # Sparse: a batch touches a few hundred of 50,000 rows, see optimizer.py.
-        self.token_embedding = nn.Embedding(config.vocab_size, width, sparse=True)
-        self.domain_embedding = nn.Embedding(len(Domain) + 1, width)
-        self.severity_embedding = nn.Embedding(len(Severity) + 1, width)
+        self.token_embedding = _undrawn_table(config.vocab_size, width, is_sparse=True)
+        self.domain_embedding = _undrawn_table(len(Domain) + 1, width)
+        self.severity_embedding = _undrawn_table(len(Severity) + 1, width)
         self.register_buffer("positions", torch.empty(config.max_sequence_length, width), False)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_layers))
         self.final_norm = nn.LayerNorm(width)
@@ -325,6 +325,12 @@ class ErrorLearningModel(nn.Module):
         self.positions.copy_(waves * (_INIT_STD * math.sqrt(2)))
 
     positions: Tensor
+
+
+def _undrawn_table(num_rows: int, width: int, *, is_sparse: bool = False) -> nn.Embedding:
+    # Its values are still to be given: drawing them on `meta` imports torch's compiler, 174 MB.
+    undrawn = torch.empty(num_rows, width)
+    return nn.Embedding(num_rows, width, sparse=is_sparse, _weight=undrawn)
 
 
 _INIT_STD = 0.02

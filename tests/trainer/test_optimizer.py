@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -58,6 +60,33 @@ def test_dense_parameters_move_as_pytorchs_adamw_moves_them() -> None:
         reference.zero_grad()
     torch.testing.assert_close(ours.weight, theirs.weight)
     torch.testing.assert_close(ours.bias, theirs.bias)
+
+
+def test_without_weight_decay_every_parameter_moves_once() -> None:
+    layer = dense_layer()
+    config = OptimizerConfig(peak_rate=0.01, warmup_steps=1, weight_decay=0.0)
+    optimizer = AdamOptimizerWithWarmup(layer.named_parameters(), config=config)
+    layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    for parameter in layer.parameters():
+        torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, 0.49))
+
+
+def test_training_does_not_load_the_compiler() -> None:
+    code = """
+import sys
+from fixstream.trainer.features import Encoded
+from fixstream.trainer.learner import SPARSE_PARAMETERS
+from fixstream.trainer.network import ErrorLearningModel, ModelConfig, pack
+from fixstream.trainer.optimizer import AdamOptimizerWithWarmup
+network = ErrorLearningModel.initialised(ModelConfig(60, 16, 32, 2, 1), 0)
+optimizer = AdamOptimizerWithWarmup(network.named_parameters(), SPARSE_PARAMETERS)
+network(pack([Encoded((1, 20, 21))])).embedding.sum().backward()
+optimizer.step()
+print(sorted({"torch._dynamo", "torch._inductor", "triton"} & sys.modules.keys()))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert ran.stdout.strip() == "[]", "it takes 174 MB"
 
 
 def table_with_gradient(rows: list[int], value: float) -> nn.Parameter:
