@@ -67,6 +67,7 @@ class ErrorLearningMiddleware:
         if scope["type"] == "lifespan":
             # The first moment at which the event loop runs.
             watch_running_loop()
+            receive = request.listening(receive)
         elif reporter.max_body_bytes:
             request.body = CapturedBody(reporter.max_body_bytes)
             receive = teed_receive(receive, request.body)
@@ -76,7 +77,8 @@ class ErrorLearningMiddleware:
         try:
             await self._app(scope, receive, request.send)
         except Exception as error:
-            request.report(error)
+            if request.is_taken_on:
+                request.report(error)
             raise
         finally:
             current_request.reset(token)
@@ -87,7 +89,7 @@ class ErrorLearningMiddleware:
 class _AsgiRequest:
     """A `RequestInFlight`: what is known of the request, and of the response to it."""
 
-    __slots__ = ("_error", "_reporter", "_scope", "_send", "body", "status")
+    __slots__ = ("_error", "_reporter", "_scope", "_send", "body", "is_taken_on", "status")
 
     def __init__(self, reporter: ErrorReporter, scope: Scope, send: Send) -> None:
         self._reporter = reporter
@@ -95,6 +97,9 @@ class _AsgiRequest:
         self._send = send
         self._error: Exception | None = None
         self.body: CapturedBody | None = None
+        self.is_taken_on = scope["type"] != "lifespan"
+        """False for a lifespan that the application has not listened to: one that knows none, such
+        as Django, raises at once, and servers go on without."""
         self.status: int | None = None
         """None as long as the response has not started."""
 
@@ -103,6 +108,15 @@ class _AsgiRequest:
         """The raw headers; a lifespan has none."""
         headers: Headers = self._scope.get("headers", ())
         return headers
+
+    def listening(self, receive: Receive) -> Receive:
+        """Tells by the first message that is asked for that the application takes the scope on."""
+
+        async def listening_receive() -> Message:
+            self.is_taken_on = True
+            return await receive()
+
+        return listening_receive
 
     async def send(self, message: Message) -> None:
         """Pass a message on, and see what it says."""

@@ -176,6 +176,19 @@ async def test_websockets_and_start_up_are_watched_too(scope: Any, first: str) -
     assert [event.attributes["asgi.scope"] for event in sink.events] == [scope["type"]]
 
 
+async def test_an_application_without_a_lifespan_is_no_error() -> None:
+    sink = MemorySink()
+
+    async def django(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("can only handle HTTP connections, not lifespan")
+
+    app = ErrorLearningMiddleware(django, sink=sink, service="shop")
+    with pytest.raises(ValueError, match="not lifespan"):
+        await app({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+
+    assert sink.events == ()
+
+
 async def test_without_a_sink_it_uses_what_init_set_up() -> None:
     sink = MemorySink()
     fixstream.producers.init(service="orders", sink=sink)
