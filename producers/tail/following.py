@@ -73,6 +73,7 @@ class OpenLog:
         self._offset = offset
         self._rest = b""
         self._known_head = self._head(_HEAD_BYTES)
+        self._wide = _wide_encoding(self._known_head)
         self._known_tail = _tail_of(file, offset)
 
     @property
@@ -162,10 +163,13 @@ class OpenLog:
             -_TAIL_BYTES:
         ]
         if not first_byte:
-            piece = piece.removeprefix(b"\xef\xbb\xbf")
-        # Who writes on at an old place of an emptied file leaves a hole of NUL bytes before it.
-        text = piece.lstrip(b"\0").rstrip(b"\r").decode("utf-8", "replace")
-        return RawLine(text, first_byte, self._offset)
+            self._wide = _wide_encoding(piece)
+        if self._wide is not None:
+            text = _wide_text(piece, self._wide)
+        else:
+            # Who writes on at an old place of an emptied file leaves a hole of NUL bytes before it.
+            text = piece.lstrip(b"\0").decode("utf-8", "replace")
+        return RawLine(text.removeprefix("\ufeff").rstrip("\r"), first_byte, self._offset)
 
     def _head(self, num_bytes: int) -> bytes:
         self._file.seek(0)
@@ -305,6 +309,18 @@ def _tail_of(file: BinaryIO, offset: int) -> bytes:
     begins = max(0, offset - _TAIL_BYTES)
     file.seek(begins)
     return file.read(offset - begins)
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """UTF-16, as PowerShell redirects into files, by the mark at the beginning; else None."""
+    return {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(head[:2])
+
+
+def _wide_text(piece: bytes, encoding: str) -> str:
+    """A line that was cut at the byte of its line break: the other half stands beside a piece."""
+    if len(piece) % 2:
+        piece = piece[1:] if encoding == "utf-16-le" else piece[:-1]
+    return piece.decode(encoding, "replace")
 
 
 def _hash(head: bytes) -> str:

@@ -208,6 +208,25 @@ def test_truncation_is_noticed_even_when_as_much_was_written_since(host: Host) -
     assert host.collector.numbers == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_file_that_powershell_wrote_is_read(host: Host, encoding: str) -> None:
+    def write(text: str) -> None:
+        with host.log.open("ab") as file:
+            file.write(text.encode(encoding))
+
+    write("\ufeff2026-11-22 12:00:00 ERROR größer 0\r\n  more\r\n2026-11-22 12:00:01 INFO x\r\n")
+    host.poll()
+    host.restart()
+    write("2026-11-22 12:00:02 ERROR größer 1\r\n")
+    host.end()
+
+    messages = [event.message for event in host.collector.delivered]
+    assert messages == [
+        "2026-11-22 12:00:00 ERROR größer 0\n  more",
+        "2026-11-22 12:00:02 ERROR größer 1",
+    ]
+
+
 def test_what_kafka_did_not_take_is_sent_again(host: Host) -> None:
     host.write(2)
     host.collector.is_down = True
