@@ -1109,4 +1109,192 @@ READ of size 1 at 0x602 thread T0
         ),
         (("signal 11 SEGV_MAPERR", "signal 4 ILL_ILLOPN"),),
     ),
+    CrashCase(
+        "webkit assert",
+        """ASSERTION FAILED: !m_items.isEmpty()
+/b/Source/shop/Cart.cpp(31) : int shop::Cart::total() const
+1   0x10a1b2c WTFCrash
+2   0x10a1b30 shop::Cart::total() const
+3   0x10a1b40 shop::Order::sum()
+""",
+        (
+            ("(31)", "(33)"),
+            ("0x10a1b", "0x20c1b"),
+        ),
+        (
+            ("!m_items.isEmpty()", "m_price"),
+            ("shop::Order::sum", "shop::Order::tax"),
+        ),
+    ),
+    CrashCase(
+        "kmsan",
+        """BUG: KMSAN: uninit-value in cart_read+0x12/0x40 fs/cart.c:31
+ cart_read+0x12/0x40 fs/cart.c:31
+ order_walk+0x44/0x90 fs/order.c:2
+ till_ioctl+0x1/0x2
+
+Uninit was created at:
+ slab_alloc+0x1/0x2
+ cart_new+0x9/0x20
+""",
+        (
+            ("cart.c:31", "cart.c:33"),
+            ("cart_new", "cart_make"),
+            ("+0x12/0x40", "+0x14/0x44"),
+        ),
+        (
+            ("order_walk", "order_x"),
+            ("uninit-value", "kernel-infoleak"),
+        ),
+    ),
+    CrashCase(
+        "msan origin",
+        """==1==WARNING: MemorySanitizer: use-of-uninitialized-value
+    #0 0x1234567 in shop::Cart::total() /s/cart.cc:31:7
+    #1 0x1234568 in shop::Order::sum() /s/order.cc:1:1
+
+  Uninitialized value was stored to memory at
+    #0 0x7 in shop::copy() /s/c.cc:1:1
+""",
+        (
+            ("shop::copy", "shop::move2"),
+            ("0x123456", "0x654321"),
+        ),
+        (("Cart::total", "Cart::count"),),
+    ),
+    CrashCase(
+        "ios",
+        """Exception Type:  EXC_CRASH (SIGABRT)
+Exception Codes: 0x0000000000000000, 0x0000000000000000
+Triggered by Thread:  5
+
+Last Exception Backtrace:
+0   CoreFoundation                \t0x1a0000000 __exceptionPreprocess + 164
+1   libobjc.A.dylib               \t0x1a0000001 objc_exception_throw + 60
+2   Till                          \t0x100001000 -[TillCart total] + 44
+3   Till                          \t0x100002000 -[TillOrder sum] + 12
+
+Thread 0 name:
+Thread 0:
+0   libsystem_kernel.dylib        \t0x1b0000000 mach_msg_trap + 8
+1   Till                          \t0x100009000 -[TillApp idle] + 8
+
+Thread 5 Crashed:
+0   libsystem_kernel.dylib        \t0x1b0000000 __pthread_kill + 8
+""",
+        (
+            ("[TillApp idle]", "[TillApp rest]"),
+            ("+ 44", "+ 48"),
+            ("0x100001000", "0x104001000"),
+        ),
+        (
+            ("TillCart total", "TillCart count"),
+            ("TillOrder sum", "TillOrder tax"),
+        ),
+    ),
+    CrashCase(
+        "pure virtual",
+        """pure virtual method called
+terminate called without an active exception
+Aborted (core dumped)
+#0 0x00007f1 in raise () from /lib/libc.so.6
+#1 0x00005 in shop::Cart::total (this=0x1) at cart.cc:31
+#2 0x00005 in shop::Order::sum () at order.cc:3
+""",
+        (("cart.cc:31", "cart.cc:34"),),
+        (("Cart::total", "Cart::count"),),
+    ),
+    CrashCase(
+        "qt",
+        """QFATAL : test() ASSERT failure in QList<T>::at: "index out of range", file /usr/include/qt/QtCore/qlist.h, line 571
+#0 0x00007f in qt_message_fatal () from /lib/libQt5Core.so.5
+#1 0x00007f in QMessageLogger::fatal(char const*, ...) const () from /lib/libQt5Core.so.5
+#2 0x00005 in shop::Cart::total (this=0x1) at cart.cc:31
+#3 0x00005 in shop::Order::sum () at order.cc:3
+""",
+        (
+            ("line 571", "line 577"),
+            ("cart.cc:31", "cart.cc:34"),
+        ),
+        (
+            ("Cart::total", "Cart::count"),
+            ("index out of range", "no such item"),
+        ),
+    ),
+    CrashCase(
+        "libfuzzer exit",
+        """==9== ERROR: libFuzzer: fuzz target exited
+    #0 0x4f1 in __sanitizer_print_stack_trace /x.cc:1
+    #1 0x4f2 in fuzzer::PrintStackTrace() /x.cc:2
+    #2 0x4f3 in exit (/lib/libc.so.6+0x1)
+    #3 0x4f4 in shop::die(char const*) /s/die.cc:3:1
+    #4 0x4f5 in shop::Cart::total() /s/cart.cc:31:2
+    #5 0x4f6 in LLVMFuzzerTestOneInput /s/cart_fuzzer.cc:9:1
+""",
+        (
+            ("0x4f", "0x9f"),
+            (":31:2", ":34:2"),
+        ),
+        (
+            ("Cart::total", "Cart::count"),
+            ("cart_fuzzer.cc", "order_fuzzer.cc"),
+        ),
+    ),
+    CrashCase(
+        "scudo",
+        """Scudo ERROR: corrupted chunk header at address 0x200000d70 (tag mismatch)
+Fatal signal 6 (SIGABRT), code -1 (SI_QUEUE) in tid 42 (till), pid 41 (till)
+backtrace:
+      #00 pc 0000000000052a2c  /apex/com.android.runtime/lib64/bionic/libc.so (abort+164) (BuildId: 0)
+      #01 pc 0000000000042a2c  /apex/com.android.runtime/lib64/bionic/libc.so (scudo::die()+8) (BuildId: 0)
+      #02 pc 00000000000a1b2c  /data/app/till/lib/arm64/libcart.so (shop::Cart::total(int)+44) (BuildId: 1)
+      #03 pc 00000000000a1b3c  /data/app/till/lib/arm64/libcart.so (shop::Order::sum()+4) (BuildId: 1)
+""",
+        (
+            ("0x200000d70", "0x200000e80"),
+            ("in tid 42", "in tid 77"),
+            ("(int)+44", "(int)+48"),
+        ),
+        (("Cart::total", "Cart::count"),),
+    ),
+    CrashCase(
+        "gwp asan",
+        """*** GWP-ASan detected a memory error ***
+Use After Free at 0x7feccab26000 (0 bytes into a 41-byte allocation at 0x7feccab26000) by thread 31027 here:
+  #0 0x55585f in shop::Cart::total() /s/cart.cc:31
+  #1 0x555860 in shop::Order::sum() /s/order.cc:3
+
+0x7feccab26000 was deallocated by thread 31027 here:
+  #0 0x1234 in shop::Cart::clear() /s/cart.cc:77
+""",
+        (
+            ("31027", "9"),
+            ("0x7feccab26000", "0x7fe000000000"),
+            ("Cart::clear", "Cart::wipe"),
+        ),
+        (
+            ("Cart::total", "Cart::count"),
+            ("Use After Free", "Double Free"),
+        ),
+    ),
+    CrashCase(
+        "llvm crash",
+        """PLEASE submit a bug report and include the crash backtrace.
+Stack dump:
+0.\tProgram arguments: /usr/bin/clang -O2 a.c
+1.\t<eof> parser at end of file
+ #0 0x000055d0c1a2 llvm::sys::PrintStackTrace(llvm::raw_ostream&, int) (/usr/bin/clang+0x1)
+ #1 0x000055d0c1a3 llvm::sys::RunSignalHandlers() (/usr/bin/clang+0x2)
+ #2 0x000055d0c1a4 shop::Cart::total() (/usr/bin/clang+0x3)
+ #3 0x000055d0c1a5 shop::Order::sum() (/usr/bin/clang+0x4)
+""",
+        (
+            ("-O2 a.c", "-O3 b.c"),
+            ("0x000055d0c1", "0x000077d0c1"),
+        ),
+        (
+            ("Cart::total", "Cart::count"),
+            ("Order::sum", "Order::tax"),
+        ),
+    ),
 ]

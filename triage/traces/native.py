@@ -27,6 +27,9 @@ _SWIFT = re.compile(
     r"^\d{1,3} (?:\[\w+\] )?0x[0-9a-f]{8,16} (?P<function>\S[^\n]{0,500}?) \+ \d+ in \S+(?: at (?P<file>[^\n:]{1,400}):(?P<line>\d{1,9}))?",
     re.MULTILINE,
 )
+_WEBKIT = re.compile(
+    r"^\d{1,3} {1,8}0x[0-9a-f]{5,16} (?P<function>[A-Za-z_+~-][^\n]{0,500})$", re.MULTILINE
+)
 _MINIDUMP = re.compile(
     r"^ ?\d{1,3}  (?P<file>[\w.+-]{1,200})!(?P<function>[^\n]{1,300}?)(?: \[[^\n\]]{1,400}\]| \+ 0x[0-9a-f]+)?$",
     re.MULTILINE,
@@ -71,11 +74,12 @@ _OTHER_FORMS = (
     (_MINIDUMP, "!"),
     (_JVM, "  "),
     (_CDB, "!"),
+    (_WEBKIT, " 0x"),
 )
 """Each with what no frame of it lacks."""
 _PLACE = re.compile(
     r"(?: at)? (?P<file>(?:[A-Za-z]:)?[^\s():]*[./\\][^\s():]*):(?P<line>\d{1,9})(?::\d{1,9})?(?: .*)?$"
-    r"| \((?P<module>[^()\s]+)\+0x[0-9a-f]+\)(?: .*)?$|(?P<bare>(?: /[^\s]+| [\w./-]+\.(?:c|cc|cpp|cxx|h|hpp|m|mm|swift|S|so[\d.]*)))$"
+    r"| \((?P<module>[^()\s]+)\+0x[0-9a-f]+\)(?: .*)?$|(?P<bare>(?:(?: from)? /[^\s]+| [\w./-]+\.(?:c|cc|cpp|cxx|h|hpp|m|mm|swift|S|so[\d.]*)))$"
 )
 _ANDROID = re.compile(
     r"^(?P<module>/[^\s]+|\S+\.so)(?: \((?!BuildId: )(?P<function>[^()]*(?:\([^()]*\)[^()]*)*?)\))?"
@@ -138,7 +142,7 @@ def _frame(rest: str) -> Frame | None:
     name, module = rest[: place.start()], place["module"]
     if module and not name.strip():
         return _library(module)
-    file = (place["file"] or module or place["bare"]).strip()
+    file = (place["file"] or module or place["bare"]).strip().removeprefix("from ")
     return _named(name, file, int(place["line"]) if place["line"] else None)
 
 
