@@ -31,7 +31,7 @@ from fixstream.triage.secrets import (
 from fixstream.triage.secrets.model import LITERALS, NUMBERS, RUNS, Detector, Find
 from fixstream.triage.secrets.places import MAX_LONE_KEY, lone_key
 
-SCRUBBER_VERSION = "scrub-5"
+SCRUBBER_VERSION = "scrub-6"
 """Written into every event; grows with every change of what is found."""
 
 FAILED = "[scrub_failed]"

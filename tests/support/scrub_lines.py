@@ -802,6 +802,20 @@ INFISICAL=«st.{H24}.{H32}.{H32}»
 PASSWORD='«it''s-a-secret»'
 creds: ann/«{A10}»
 credentials ann:«{A12}» rejected
+Error: creating RDS: InvalidParameterValue: MasterUserPassword «{P14}» is not a valid password
+kind: Secret\nmetadata:\n  name: x\ntype: Opaque\ndata:\n  api: «{A42}==»
+Mounts: x\n Args:\n  --secret-key\n  «{A32}»\n  --port
+> db.changeUserPassword("app", "«{P12}»")
+new PlainTextAuthProvider("a", "«{A12}»")
+220 ftp\nUSER ann\n331\nPASS «{A12}»\n230
+plink -ssh ann@web-1 -pw «{A12}»
+pscp -pw «{A12}» a.txt ann@h:
+xfreerdp /u:ann /p:«{P12}» /v:h
+snmpset -v2c -c «{A12}» host
+ipmitool -U admin -P «{A12}» -H h power
+Tel.: «(030) 123 45 67»
+HMAC key: «{H64}»
+aes key = «{H64}»
 """
 
 KEPT_LINES = r"""
@@ -1633,4 +1647,11 @@ api_key="hf_...",  # your own
 FUNC:_ZNSs9_M_assignEPcmc@GLIBCXX_3.4
 user name and password login, cookies and the rest are left out
 secrets: inherit
+#define SSL_R_BAD_SRP_PASSWORD 81
+#define HAVE_PASSWD_SECRET 1
+config.certificates[0].privateKey = testKey
+server: {PrivateKey: k, Cert: c}
+const identityToken = await this.identityToken();
+$PASSWORD = $Shop::Config->{password} || "";
+ACME_KEY_ENV = "ACME_API_KEY"
 """

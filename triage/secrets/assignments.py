@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from fixstream.triage.secrets import values
 from fixstream.triage.secrets.judging import WRITTEN, Written, is_label, is_namesake, is_secret
-from fixstream.triage.secrets.keys import Trust, is_id_key, judge
+from fixstream.triage.secrets.keys import Trust, is_id_key, is_secret_key, judge
 from fixstream.triage.secrets.leads import (
     LEAD,
     MAX_KEPT_LEAD,
@@ -113,6 +113,8 @@ def _goes_on(text: bytes, value: bytes, end: int) -> bool:
 
 _IDENTIFIER = re.compile(rb"[A-Za-z_$][\w.]*$")
 _TYPE = re.compile(rb"(?:[A-Z]+[a-z]+\d?){2,}$")
+_MIN_PRIVATE = 32
+"""No private key is as short as the name of a variable."""
 _UNPACKED = re.compile(rb"\w, $")
 
 
@@ -122,6 +124,8 @@ def _is_code(text: bytes, begin: int, end: int, lead: Lead, value: bytes) -> boo
         return False
     after, separator = text[end : end + 1], lead.separator
     is_own_name = lead.name.lower().replace(b"-", b"_").endswith(value.lower())
+    if lead.verdict.kind == "private_key" and len(value) < _MIN_PRIVATE:
+        return True
     if after in (b"(", b"{") or (after in (b",", b")", b";") and is_own_name):
         return True
     is_telling = judge(value.decode("latin-1")).trust is not Trust.NONE
@@ -160,6 +164,8 @@ def _judged(text: bytes, begin: int, position: int, lead: Lead) -> Find | None:
     value, verdict = text[start:end], lead.verdict
     if verdict.kind == "secret" and (phrase := _MNEMONIC.match(text, start)) is not None:
         return start, phrase.end(), verdict.kind, lead.rank
+    if verdict.kind == "key" and is_secret_key(text, begin) and values.looks_random(value):
+        return start, _wrapped_end(text, start, end), "secret_key", lead.rank
     is_query = lead.is_tight and text[begin - 1 : begin] in _QUERY_MARKS
     written = WRITTEN[quoted, quoted or lead.is_tight or begins_line, is_query]
     if _says_nothing(text, begin, end, lead, value, written) or not is_secret(

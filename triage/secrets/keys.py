@@ -178,6 +178,29 @@ def is_id_key(text: bytes, begin: int) -> bool:
     return before is not None and before[1].lower().decode("ascii") in _ID_OWNERS
 
 
+_CRYPTIC = frozenset(
+    {
+        "aes",
+        "hmac",
+        "des",
+        "encryption",
+        "decryption",
+        "signing",
+        "master",
+        "private",
+        "secret",
+        "api",
+        "access",
+    }
+)
+
+
+def is_secret_key(text: bytes, begin: int) -> bool:
+    """Tells whether the word before `key` at `begin` makes it a secret one, `aes key: x`."""
+    before = _WORD_BEFORE.search(text, max(0, begin - 32), begin)
+    return before is not None and before[1].lower().decode("ascii") in _CRYPTIC
+
+
 def _is_owned_key(words: list[str]) -> bool:
     """Tells whether `key` stands behind a word that is no kind of row, place or setting."""
     return words[-2] not in _ID_OWNERS and not words[-2].isdigit()

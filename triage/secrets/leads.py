@@ -129,10 +129,16 @@ def _is_argument(text: bytes, start: int, position: int) -> bool:
     return is_quoted and _CALL.search(text, max(0, start - 64), start) is not None
 
 
+_STORES = (b"define(", b"put(", b"setProperty(", b"set(")
+"""Calls that take a name, without quotes where it is a constant, and a value."""
+
+
 def _is_tuple(text: bytes, start: int, position: int) -> bool:
     """Tells whether name and value are a tuple of Erlang, `{password, "x"}`."""
     is_quoted = text[position : position + 1] in QUOTES
-    return is_quoted and (text[start - 1 : start] == b"{" or text[start - 7 : start] == b"define(")
+    return is_quoted and (
+        text[start - 1 : start] == b"{" or text.endswith(_STORES, max(0, start - 12), start)
+    )
 
 
 def is_part(text: bytes, start: int, _: int) -> bool:

@@ -224,12 +224,12 @@ _TEXT_BYTES = bytes(range(32, 127)) + b"\r\n\t"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _QUOTED_ARG = r"(?:\$[\w>-]+,[ \t]*)?[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
 _CALL_ENDS = (
-    r"(?i:login|logon|log_in|sign_?in|authenticate|auth|handler|authentication|token|credentials?|userpassword|usernamepassword"
+    r"(?i:login|logon|log_in|sign_?in|authenticate|auth|handler|authentication|token|credentials?|userpassword|usernamepassword|authprovider"
     r"|wifi\.begin)[ \t]*\("
 )
 """The gate of `_CALLS`: how their names end, for beginnings that are common cost more."""
 _CALLS = (
-    r"(?i:\w*login|db\.auth|url\.userpassword|oauth\w*|wifi\.begin|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
+    r"(?i:\w*login|db\.auth|\w*userpassword|\w*authprovider|oauth\w*|wifi\.begin|logon|log_in|signin|sign_in|authenticate|basicauth|basic_auth|httpbasicauth|http_basic_auth|"
     r"passwordauthentication|usernamepassword\w*|networkcredential|\w*credentials?)"
 )
 

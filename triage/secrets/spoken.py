@@ -166,7 +166,9 @@ def _declared() -> Detector:
         for begin, end in line.spans(text):
             *declared, name, word = text[begin:end].replace(b"|", b" ").split()
             value = word.strip(b"\"'")
-            is_told = bool(declared) or value != word
+            is_told = (bool(declared) and declared != [b"#define"]) or value != word
+            if declared[:1] == [b"#define"] and not is_told:
+                continue  # Numbers of names, as headers have them.
             is_told = is_told or _IS_MIXED.match(value) is not None or is_jumbled(value)
             verdict = judge(name[-120:].decode("latin-1"))
             if verdict.trust is not Trust.STRONG or not is_told or values.is_expression(value):
@@ -245,9 +247,10 @@ _OPTION = (
     r"|\bcrypto[ \t]+isakmp[ \t]+key[ \t]+(?:\d[ \t]+)?|\bwpa-psk[ \t]+(?:ascii|hex)[ \t]+\d[ \t]+"
     r"|\bgh[ \t]+secret[ \t]+set\b[^\n|;]*[ \t](?:--body|-b)[ \t=]+|\bpulumi[ \t]+config[ \t]+set\b[^\n|;]*[ \t]--secret[ \t]+[\w:.-]+[ \t]+"
     r"|:_(?:authToken|password|auth)[ \t]+|\buser[ \t]+\w+[ \t]+on >"
+    r"|\b(?:plink|pscp|psftp|putty)\b[^\n|;]*[ \t]-pw[ \t]+|\bx?freerdp\b[^\n|;]*[ \t]/p:|\bipmitool\b[^\n|;]*[ \t]-P[ \t]+|\bsnmp\w+[ \t][^\n|;]*-c[ \t]+"
     r"|\brabbitmqctl[ \t]+(?:add_user|change_password|authenticate_user)[ \t]+[^\s]+[ \t]+"
     r"|\bhtpasswd[ \t]+-(?:nb|bn)\w*[ \t]+[^\s]+[ \t]+|\bhtpasswd[ \t]+-b\w*[ \t]+[^\s]+[ \t]+[^\s]+[ \t]+"
-    r"|:[ \t]+PSK[ \t]+|\bUSER[ \t]+[^\s]+\r?\n[^\n]{0,60}\bPASS[ \t]+|\b[A-Za-z]{1,2}\d{1,5}[ ]LOGIN[ ][^\s]+[ ]"
+    r"|:[ \t]+PSK[ \t]+|\bUSER[ \t]+[^\s]+\r?\n(?:[^\n]{0,80}\n)?[^\n]{0,60}\bPASS[ \t]+|\b[A-Za-z]{1,2}\d{1,5}[ ]LOGIN[ ][^\s]+[ ]"
     r"|\bldap(?:search|modify|add|delete|whoami|passwd)\b[^\n|;]*[ \t]-w[ \t]*|\bsnmp-server community[ \t]+"
 )
 """Options of well-known tools that take a password."""
@@ -265,7 +268,7 @@ def detectors() -> tuple[Detector, ...]:
         ),
         _spaced(
             _OPTION,
-            " -[pP]|redis-cli|lftp|ssh-keygen|openssl|vault|net use|ldap|snmp-server| isakmp|wpa-psk|rabbitmqctl|htpasswd -|gh secret|pulumi|:_auth|:_pass| on >| PSK|PASS |LOGIN",
+            " -[pP]|redis-cli|lftp|ssh-keygen|openssl|vault|net use|ldap|snmp-server| isakmp|wpa-psk|rabbitmqctl|htpasswd -|freerdp|snmp|gh secret|pulumi|:_auth|:_pass| on >| PSK|PASS |LOGIN",
             rank=KEYED,
             sure=True,
         ),
@@ -282,7 +285,7 @@ def detectors() -> tuple[Detector, ...]:
             sure=True,
         ),
         _spaced(
-            rf"\b{word}(?i:[ \t]+(?:(?:is|was|has been)[ \t]+)?(?:is|was|of|(?:re)?set to|(?:changed|updated|rotated)(?: from)?(?: to)?|[057]):?)?(?:[ \t]+|[ \t]*[=-]>[ \t]*)",
+            rf"(?:\b|[a-z_]){word}(?i:[ \t]+(?:(?:is|was|has been)[ \t]+)?(?:is|was|of|(?:re)?set to|(?:changed|updated|rotated)(?: from)?(?: to)?|[057]):?)?(?:[ \t]+|[ \t]*[=-]>[ \t]*)",
             _SPOKEN_SIGNS,
             rank=LOOSE,
             sure=False,
@@ -297,6 +300,12 @@ def detectors() -> tuple[Detector, ...]:
         _spaced(
             rf"(?i:\b{word}[ \t]+(?:(?:is[ \t]+)?generated[ \t]+)?for[ \t]+(?:the[ \t]+)?(?:user[ \t]+)?[^\s]+?(?:[ \t]+user)?(?:[ \t]+(?:is|was):?|:)[ \t]+|\bpassword[ \t]+\w+[ \t]+=[ \t]+)",
             _SPOKEN_SIGNS,
+            rank=LOOSE,
+            sure=False,
+        ),
+        _spaced(
+            r"(?m)^[ \t]*(?:-[ \t]+)?[\"']?--[\w-]*(?:password|token|secret|key)[\"']?,?[ \t]*\r?\n[ \t]*(?:-[ \t]+)?",
+            r"-(?:password|token|secret|key)[\"']?,?[ \t]*\r?\n",
             rank=LOOSE,
             sure=False,
         ),

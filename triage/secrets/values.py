@@ -37,18 +37,18 @@ _NOTHING = re.compile(
     rb"|n/a|na|unset|default|any|str|string|bytes?|int|integer|char|bool|boolean|text|varchar.*|number|object"
     rb"|required|optional|missing|invalid|expired|incorrect|wrong|prompt|ask|redacted|filtered"
     rb"|masked|hidden|removed|secret|changeme_?placeholder|todo|self|this|file|env|basic|bearer|digest"
-    rb"|plain|md5|sha\d*|bcrypt|scram-sha-\d+|peer|trust|eof|enabled|disabled|private|public|inherit|read|write|0x[0-9a-f]{1,6}|[\w-]{0,12}(?:\.{3}|\xe2\x80\xa6))$"
+    rb"|plain|md5|sha\d*|bcrypt|scram-sha-\d+|peer|trust|eof|enabled|disabled|private|public|inherit|read|write|await|new|async|yield|lambda|0x[0-9a-f]{1,6}|[\w-]{0,12}(?:\.{3}|\xe2\x80\xa6))$"
 )
 _STAND_IN = re.compile(
     rb"^(?:\$[A-Za-z_{(][\w.:{}()-]*|\([a-z]+\)?|!(?:Ref|Sub|GetAtt|ImportValue|Join|Select|FindInMap|If|Base64|Split|vault|secret|reference|env_var|include)|\$\d{1,2}|\$\(.*|\{\{.*|%[({]\w+[)}]s?|%[sdvr]|%\w+%|\{[\w.]*\}|<[\w .-]+>|\[[\w .*-]*\]?"
     rb"|:\w+|\?|@\w+|@[\w.-]+@|#\{.*|(?i:your[_-][a-z_-]+)"
-    rb"|(?:[A-Z]{2,8}_)?(?:PASS|PASSWORD|PASSWD|PWD|TOKEN|SECRET|KEY)"  # as usages of tools show them
+    rb"|(?:[A-Z0-9]+_)*(?:PASS|PASSWORD|PASSWD|PWD|TOKEN|SECRET|KEY)"  # as usages of tools show them
     rb"|(?:~|\.{1,2}|[A-Za-z]:|\$\w+|file:)?[/\\][\w./\\ -]+\.(?:pem|key|crt|cer|der|p12|pfx|jks|pub|json|ya?ml|txt|env)"
     rb"|arn:aws[\w-]*:[\w:/*.-]+)$",
     re.DOTALL,
 )
 _EXPRESSION = re.compile(
-    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)[A-Za-z_$][\w$]*)+(?:[(\[].*)?|\$?[A-Za-z_]\w*[(\[].*|(?:\[\][\w.]+|\w+\.\w+|[A-Z][a-z]\w*)\{.*|process\.env\b.*|os\.(?:environ|getenv)\b.*"
+    rb"^(?:[A-Za-z_$][\w$]*(?:(?:\.|->|::)\{?[A-Za-z_$][\w$]*)+(?:[(\[{}].*)?|\$?[A-Za-z_]\w*[(\[].*|(?:\[\][\w.]+|\w+\.\w+|[A-Z][a-z]\w*)\{.*|process\.env\b.*|os\.(?:environ|getenv)\b.*"
     rb"|(?:ConvertTo|ConvertFrom|Get|New|Read|Import|Invoke)-[A-Z]\w+|<%=?.*|(?:self|this|args|config|settings|options|params|request|req|env|secrets|vault|user)[.\[].*)$",
     re.DOTALL,
 )
