@@ -77,6 +77,18 @@ def test_one_class_alone_can_forbid_promotion() -> None:
     assert "recall of severity high" in verdict.reason
 
 
+def test_right_answers_of_which_it_is_less_sure_forbid_promotion() -> None:
+    gate = validation()
+    sure = answers(gate, set())
+    gate.crown(sure)
+    verdict = gate.judge(Answers(sure.hits, sure.losses + 0.2), MARGIN)
+    assert (verdict.kind, verdict.reason) == (
+        UpdateKind.REJECTED,
+        "log loss of severity is worse by 0.200 on 60 examples",
+    )
+    assert gate.judge(Answers(sure.hits, sure.losses + 0.04), MARGIN).kind is UpdateKind.PROMOTED
+
+
 def test_a_few_flips_in_both_directions_are_chance() -> None:
     gate = validation()
     gate.crown(answers(gate, {1, 2, 3}))

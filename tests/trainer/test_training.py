@@ -244,8 +244,12 @@ def test_the_lineage_of_a_resumed_loop_goes_on(tmp_path: Path) -> None:
         assert (b.updates[0].version, b.updates[0].parent) == (8, 7)
 
 
-def test_a_model_that_costs_too_much_is_rejected_also_after_a_restart(tmp_path: Path) -> None:
+def test_a_model_that_costs_too_much_is_rejected_also_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowned: list[Answers] = []
     with bench(tmp_path) as b:
+        monkeypatch.setattr(b.learner.validation, "crown", crowned.append)
         b.loop.begin(replace(Start(), champion=1, champion_cost=Cost(1000, 0.0)))
         b.feed(0, 4)
         b.loop.advance()
@@ -254,3 +258,4 @@ def test_a_model_that_costs_too_much_is_rejected_also_after_a_restart(tmp_path: 
         assert "times the champion's" in (b.updates[0].reason or "")
         assert b.updates[0].metrics["champion_cost.size_bytes"] == 1000
         assert b.updates[0].metrics["cost.size_bytes"] > 1250
+        assert not crowned  # The next candidate is compared with the champion, not with this one.
