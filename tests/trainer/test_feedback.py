@@ -78,6 +78,13 @@ def test_who_is_often_contradicted_counts_for_less() -> None:
     assert pairs[-1].weight > 0.7
 
 
+def test_who_repeats_what_another_has_said_is_trusted_for_it_once() -> None:
+    echo = [feedback(2 + number, "bob") for number in range(20)]
+    book = book_of(feedback(1), *echo)
+    book.take(100)
+    assert book.trust("bob") == pytest.approx(2 / 3)
+
+
 def test_a_window_is_capped_for_each_submitter_and_for_all() -> None:
     config = FeedbackConfig(max_of_window=5, max_of_submitter=3)
     flood = [feedback(n) for n in range(10)]
