@@ -53,6 +53,9 @@ def attend_fused(projected: Tensor, groups: Sequence[TokenGroup], num_heads: int
     return torch.cat([_fused(projected, group, num_heads) for group in groups])
 
 
+_LANES = 32
+"""Numbers in bfloat16 that the widest registers of a CPU hold."""
+
 _softmax_backward = torch.ops.aten._softmax_backward_data  # noqa: SLF001 (autograd's own)
 
 
@@ -75,7 +78,7 @@ class PackedAttention(torch.autograd.Function):
                 if group.key_mask is not None:
                     square = scores.view(group.num_rows, num_heads, group.longest, group.longest)
                     square.masked_fill_(~group.key_mask, -torch.inf)
-                weights = torch.softmax(scores, dim=-1)
+                weights = _softmax(scores)
                 rows = _tokens(torch.bmm(weights, value)[None], group)
                 attended[group.first_token : group.next_token] = rows
                 kept += (query, key, value, weights)
@@ -103,6 +106,14 @@ class PackedAttention(torch.autograd.Function):
             )
             of_projected[group.first_token : group.next_token] = _tokens(of_heads, group)
         return of_projected, None, None
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    """Along the last axis, in the same type."""
+    if scores.shape[-1] % _LANES == 0:
+        return torch.softmax(scores, dim=-1)
+    # What is left over at the end of a row is slow in bfloat16: up to three times as long in all.
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(scores.dtype)
 
 
 def _scale(query: Tensor) -> float:

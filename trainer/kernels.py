@@ -2,7 +2,8 @@
 
 Compiled by torch.compile: norms, casts and activations are fused with each other, which pays on a
 GPU, where each of them is a pass over memory. Attention and dropout stay outside, for their shapes
-and draws change with every batch. Both ways compute the same function of the same weights.
+and draws change with every batch. Both ways compute the same function of the same weights. The
+GELU is the exact one: by tanh it takes three times as long on a CPU in bfloat16.
 
 Shape legend: T tokens, D width, F hidden width.
 """
@@ -32,7 +33,7 @@ class Kernels:
         self, x: Tensor, norm: nn.Module, expand: nn.Module, contract: nn.Module
     ) -> Tensor:
         """[T, D] -> [T, D] through [T, F]."""
-        fed: Tensor = contract(F.gelu(expand(norm(x)), approximate="tanh"))
+        fed: Tensor = contract(F.gelu(expand(norm(x))))
         return fed
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Kernels:
@@ -62,7 +63,7 @@ def _project(x: Tensor, norm: _Weights, projection: _Weights) -> Tensor:
 
 
 def _feed_forward(x: Tensor, norm: _Weights, expand: _Weights, contract: _Weights) -> Tensor:
-    hidden = F.gelu(F.linear(_normed(x, norm), *expand), approximate="tanh")
+    hidden = F.gelu(F.linear(_normed(x, norm), *expand))
     return F.linear(hidden, *contract)
 
 

@@ -41,9 +41,8 @@ def test_it_computes_what_pytorchs_encoder_layer_computes() -> None:
     ours = NETWORK.layers[0]
     assert isinstance(ours, EncoderLayer)
     theirs = torch.nn.TransformerEncoderLayer(
-        16, 2, 32, 0.0, lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
-        batch_first=True, norm_first=True,
-    )  # fmt: skip
+        16, 2, 32, 0.0, "gelu", batch_first=True, norm_first=True
+    )
     theirs.load_state_dict(
         {
             "self_attn.in_proj_weight": ours.query_key_value.weight,
