@@ -225,7 +225,7 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _QUOTED_ARG = r"(?:\$[\w>-]+,[ \t]*)?[\"'][^\"'\n]*[\"'][ \t]*,[ \t]*"
 _CALL_ENDS = (
     r"(?i:login|logon|log_in|sign_?in|authenticate|auth|handler|authentication|token|credentials?|userpassword|usernamepassword|authprovider"
-    r"|wifi\.begin)[ \t]*\("
+    r"|wifi\.begin)[ \t]*\([ \t]*[\"'$]"
 )
 """The gate of `_CALLS`: how their names end, for beginnings that are common cost more."""
 _CALLS = (
