@@ -96,6 +96,13 @@ def test_a_window_is_capped_for_each_submitter_and_for_all() -> None:
     assert len(book.take(10)) == 1
 
 
+def test_a_time_that_lies_back_opens_no_window_anew() -> None:
+    later = START + timedelta(hours=2)
+    times = [START, later, START, later]
+    said = [feedback(number, submitted_at=at) for number, at in enumerate(times)]
+    assert len(book_of(*said, config=FeedbackConfig(max_of_submitter=1)).take(10)) == 2
+
+
 def test_resumed_it_goes_on_as_if_it_had_never_stopped() -> None:
     records = [
         feedback(n, f"w{n % 5}", solution_worked=n % 3 > 0, error_id=f"e{n % 17}")
@@ -177,3 +184,9 @@ def test_nobody_brings_a_model_down_alone() -> None:
     assert fall_of_success(honest, [2]) is None
     few = {1: honest[1], 2: {f"attacker{n}": (0, 10_000) for n in range(4)}}
     assert fall_of_success(few, [2]) is None
+
+
+def test_who_tries_without_end_is_no_crowd() -> None:
+    before = {f"a{n}": (2, 1) for n in range(10)}
+    after = {f"b{n}": (2, 1) for n in range(6)}
+    assert fall_of_success({1: before, 2: {**after, "loud": (0, 500)}}, [2]) is None
