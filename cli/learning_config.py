@@ -29,7 +29,7 @@ class SystemConfig:
     """A folder or a URL."""
     signing_key: Path
     checkpoints_kept: int = 3
-    min_confidence: float = 0.5
+    min_confidence: float = 0.3
     max_event_bytes: int = MAX_MESSAGE_BYTES
     max_attempts: int = 3
     max_groups: int = 100_000
