@@ -25,6 +25,7 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
@@ -33,13 +34,14 @@ from torch import Tensor, nn
 
 from fixstream.schemas.enums import LabelSource
 from fixstream.schemas.records import Label, Labels, TrainingExample
-from fixstream.trainer.examples import LearningExample, learning_example
+from fixstream.trainer.examples import NO_SOLUTION, LearningExample, learning_example
 from fixstream.trainer.features import cropped
-from fixstream.trainer.learner import Learner, LearnerConfig
-from fixstream.trainer.network import HEADS
-from fixstream.trainer.optimizer import OptimizerConfig
+from fixstream.trainer.learner import SPARSE_PARAMETERS, Learner, LearnerConfig
+from fixstream.trainer.network import HEADS, ErrorLearningModel
+from fixstream.trainer.optimizer import AdamOptimizerWithWarmup, OptimizerConfig
 from fixstream.trainer.pace import PaceConfig
-from fixstream.trainer.precision import measure_precision
+from fixstream.trainer.precision import Precision, measure_precision
+from fixstream.trainer.step import StepBatch, train_step
 
 MAX_TOKENS = 128
 BATCH_SIZE = 32
@@ -160,9 +162,13 @@ def main() -> None:
     parser.add_argument("history", nargs="?", type=Path)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--losses", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     precision = measure_precision()
+    if arguments.losses:
+        keep("train_step-losses", compared_losses(arguments.history, arguments.losses, precision))
+        return
     learner = Learner(
         LearnerConfig(
             optimizer=OptimizerConfig(peak_rate=RATE, warmup_steps=1),
@@ -174,7 +180,6 @@ def main() -> None:
     plain = PlainLoop()
     examples = examples_of(arguments.history, learner, (arguments.steps + 1) * BATCH_SIZE)
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
-    losses: dict[str, list[float]] = {"ours": [], "plain": []}
     tokens, shares = [], []
     matrix_rate()
     for first in range(0, len(examples), BATCH_SIZE):
@@ -182,9 +187,8 @@ def main() -> None:
         started = time.process_time()
         learnt = learner.learn(batch)
         between = time.process_time()
-        losses["plain"].append(plain.step(batch))
+        plain.step(batch)
         assert learnt.result is not None, "the network took no step"
-        losses["ours"].append(category_loss(learnt.result.logits["category"], batch))
         if first > 0:  # The first batch warms both up.
             seconds["ours"].append(between - started)
             seconds["plain"].append(time.process_time() - between)
@@ -192,13 +196,48 @@ def main() -> None:
             work = work_of_step(learner, tokens[-1])
             rate = max(matrix_rate() for _ in range(3))  # Beside each step.
             shares.append(work / seconds["ours"][-1] / rate)
-    report(precision.value, seconds, losses, tokens, shares)
+    report(precision.value, seconds, tokens, shares)
+
+
+def compared_losses(path: Path | None, num_steps: int, precision: Precision) -> dict[str, Any]:
+    """Means over each quarter of the steps."""
+    config = LearnerConfig()
+    examples = examples_of(path, Learner(config), num_steps * BATCH_SIZE)
+    network = ErrorLearningModel.initialised(config.model, config.seed)
+    schedule = OptimizerConfig(peak_rate=RATE, warmup_steps=1)
+    optimizer = AdamOptimizerWithWarmup(network.named_parameters(), SPARSE_PARAMETERS, schedule)
+    plain = PlainLoop()
+    generator = torch.Generator().manual_seed(0)
+    losses: dict[str, list[float]] = {"ours": [], "plain": []}
+    for first in range(0, len(examples), BATCH_SIZE):
+        batch = examples[first : first + BATCH_SIZE]
+        step = StepBatch(
+            encoded=[cropped(example.encoded, MAX_TOKENS) for example in batch],
+            classes=torch.tensor([example.classes for example in batch]),
+            weights=torch.ones(len(batch), len(HEADS)),
+            groups=torch.arange(len(batch)),
+            solutions=torch.full((len(batch),), NO_SOLUTION),
+        )
+        result = train_step(network, optimizer, step, generator, precision)
+        losses["ours"].append(category_loss(result.logits["category"], batch))
+        losses["plain"].append(plain.step(batch))
+    quarter = max(num_steps // 4, 1)
+    return {
+        "precision": precision.value,
+        "steps": num_steps,
+        **{
+            f"{name}_loss_by_quarter": [
+                round(statistics.mean(found[at : at + quarter]), 3)
+                for at in range(0, quarter * 4, quarter)
+            ]
+            for name, found in losses.items()
+        },
+    }
 
 
 def report(
     precision: str,
     seconds: dict[str, list[float]],
-    losses: dict[str, list[float]],
     tokens: list[int],
     shares: list[float],
 ) -> None:
@@ -223,11 +262,6 @@ def report(
             "share_by_step": [round(share, 3) for share in shares],
             "times_as_fast": round(statistics.median(ratios(seconds)), 2),
             "times_as_fast_by_step": [round(ratio, 2) for ratio in ratios(seconds)],
-            **{f"{name}_loss_by_step": [round(x, 3) for x in v] for name, v in losses.items()},
-            **{
-                f"{name}_loss_of_last_quarter": round(statistics.mean(v[-(len(v) // 4 or 1) :]), 3)
-                for name, v in losses.items()
-            },
             "peak_memory_of_both_gb": round(
                 resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2
             ),
