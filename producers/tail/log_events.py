@@ -43,8 +43,7 @@ def event_from_record(record: LogRecord, origin: LogOrigin, seen_at: datetime) -
     Its id is a function of the file, the place in it and the text: what is read a second time
     after a crash is recognised.
     """
-    told, stack = _parted(record)
-    trace = parse_trace(stack)
+    told, stack, trace = _parted(record)
     if trace is None and record.line.level not in ERROR_LEVELS:
         return None
     if trace is not None and record.line.is_level_own and record.line.level in {"debug", "info"}:
@@ -113,18 +112,20 @@ def _message(record: LogRecord, trace: ParsedTrace | None) -> str:
     return record.text if trace is None else record.text.split("\n", 1)[0]
 
 
-def _parted(record: LogRecord) -> tuple[str, str]:
-    """The logger's own line and the trace below it, where the trace names its exception itself.
+def _parted(record: LogRecord) -> tuple[str, str, ParsedTrace | None]:
+    """The logger's own line, the trace below it and what that says.
 
-    A logger is named as a class is, and would be taken for the class of the exception.
+    The line stands apart where the trace names its exception itself: a logger is named as a class
+    is, and would be taken for the class of the exception.
     """
     if record.line.stack_trace:
-        return "", record.line.stack_trace
+        return "", record.line.stack_trace, parse_trace(record.line.stack_trace)
     first, _, rest = record.text.partition("\n")
+    rest = rest.lstrip("\n")
     trace = parse_trace(rest) if record.line.begins else None
     if trace is not None and trace.exceptions and trace.exceptions[-1].type:
-        return first[:_MAX_LINE_CHARS], rest.lstrip("\n")
-    return "", record.text
+        return first[:_MAX_LINE_CHARS], rest, trace
+    return "", record.text, parse_trace(record.text)
 
 
 def _is_stack(record: LogRecord, trace: ParsedTrace | None) -> bool:
